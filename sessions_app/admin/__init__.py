@@ -1,0 +1,1 @@
+"""The browser's face, on django-unfold."""

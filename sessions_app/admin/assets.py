@@ -1,0 +1,14 @@
+"""Addresses of our own style sheet and script, for Unfold's settings."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+
+def stylesheet(request: HttpRequest) -> str:
+    return static("vapiadmin/vapiadmin.css")
+
+
+def script(request: HttpRequest) -> str:
+    return static("vapiadmin/vapiadmin.js")

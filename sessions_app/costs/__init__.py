@@ -1,0 +1,1 @@
+"""What is computed from cost lines: rollup, reports, exports. Never asks Vapi."""

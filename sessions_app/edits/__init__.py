@@ -1,0 +1,1 @@
+"""Manual edits on their way to Vapi: queue, push, conflicts."""

@@ -1,0 +1,67 @@
+"""Tells whether a worker and a beat are at work: each stamps a row, pages and /readyz read them."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from celery.signals import heartbeat_sent, worker_ready
+from django.db import DatabaseError
+from django.utils import timezone
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from sessions_app.models import Heartbeat
+
+STAMP_EVERY_SECONDS = 15
+SILENT_AFTER = timedelta(minutes=2)
+KINDS = ("worker", "beat")
+
+
+def stamp(kind: str) -> None:
+    """Note that a process of this kind is alive. A database that is away is no reason to die."""
+    try:
+        Heartbeat.objects.update_or_create(kind=kind, defaults={"seen_at": timezone.now()})
+    except DatabaseError:
+        return
+
+
+def silent_kinds() -> list[str]:
+    """Return which of worker and beat were not seen for two minutes. One query."""
+    seen = dict(Heartbeat.objects.values_list("kind", "seen_at"))
+    oldest = timezone.now() - SILENT_AFTER
+    return [kind for kind in KINDS if kind not in seen or seen[kind] < oldest]
+
+
+class _Stamper:
+    """Stamps at most once in STAMP_EVERY_SECONDS, however often it is called."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.last = -STAMP_EVERY_SECONDS * 1.0
+
+    def __call__(self) -> None:
+        if time.monotonic() - self.last >= STAMP_EVERY_SECONDS:
+            self.last = time.monotonic()
+            stamp(self.kind)
+
+
+class BeatingScheduler(DatabaseScheduler):
+    """django-celery-beat's scheduler, stamping as it ticks."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._stamper = _Stamper("beat")
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        self._stamper()
+        return min(super().tick(*args, **kwargs), STAMP_EVERY_SECONDS)
+
+
+_worker_stamper = _Stamper("worker")
+
+
+@worker_ready.connect
+@heartbeat_sent.connect
+def _stamp_worker(**kwargs: Any) -> None:
+    _worker_stamper()

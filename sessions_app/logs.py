@@ -1,0 +1,62 @@
+"""Log lines: one JSON object each, and no message that could carry a row, a payload or a secret."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import structlog
+from django.db import Error as DatabaseError
+from structlog.typing import EventDict
+
+_SHARED: list[Any] = [
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """Formats standard and structlog records alike, with errors reduced to what is safe to keep."""
+
+    def __init__(self, processors: list[Any], **kwargs: Any) -> None:
+        super().__init__(
+            processors=processors, foreign_pre_chain=[*_SHARED, reduce_exception], pass_foreign_args=False
+        )
+
+
+def reduce_exception(logger: object, method: str, event: EventDict) -> EventDict:
+    """Replace exc_info by the error's type and place; its message may quote a row or a body."""
+    record = event.get("_record")
+    exc_info = event.pop("exc_info", None) or (
+        record.exc_info if isinstance(record, logging.LogRecord) else None
+    )
+    if isinstance(exc_info, tuple) and exc_info[1] is not None:
+        event["error"] = describe_error(exc_info[1])
+        if isinstance(record, logging.LogRecord):
+            record.exc_info = None
+            record.exc_text = None
+    return event
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the type, for database errors SQLSTATE and constraint, and the innermost place. Never the message."""
+    words = [type(error).__name__]
+    cause = error.__cause__ if isinstance(error, DatabaseError) else None
+    diagnosis = getattr(cause, "diag", None)
+    if diagnosis is not None:
+        words += [str(diagnosis.sqlstate), str(diagnosis.constraint_name or "")]
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None:
+        words.append(f"at {place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}")
+    return " ".join(word for word in words if word)
+
+
+structlog.configure(
+    processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)

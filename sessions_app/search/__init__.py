@@ -1,0 +1,1 @@
+"""Finding rows: filters, words, parts of numbers. Never asks Vapi."""

@@ -1,0 +1,11 @@
+"""Which address leads where."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:sessions_app_session_changelist"), name="home"),
+    path("admin/", admin.site.urls),
+    path("", include("sessions_app.api.urls")),
+]
