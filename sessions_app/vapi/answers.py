@@ -1,0 +1,230 @@
+"""Owns what one HTTP answer of Vapi means: parsed, redacted, made safe, or sorted into an error.
+
+Sends nothing and knows no rows.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn
+
+import requests
+
+from sessions_app.vapi.errors import Gone, Refused, Unavailable, Unread
+from sessions_app.vapi.json import JsonObject, parse_json
+from sessions_app.vapi.redaction import may_hold_secrets, redact
+from sessions_app.vapi.text import make_safe, may_need_safety
+from sessions_app.vapi.transport import http_date, retry_after_seconds
+
+# Vapi's words are shown to people on one page; a proxy's may go on for ever.
+_MOST_WORDS = 20
+_LONGEST_WORDS = 500
+
+
+@dataclass(frozen=True)
+class BrokenResult:
+    """An entry of a listing that is no object that can be kept: where and what it was, never its text."""
+
+    index: int
+    type: str
+    length: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing. `results` are redacted and storable.
+
+    `text_replaced` holds indexes into `results` in which characters had to be replaced. `date` is Vapi's own
+    clock, `asked_at` ours before the request. What `metadata` says is a hint: None where it is absent or odd.
+    """
+
+    results: list[JsonObject]
+    total_items: int | None
+    has_next_page: bool | None
+    items_beyond_retention: bool | None
+    date: datetime | None
+    asked_at: datetime
+    bytes: int
+    text_replaced: frozenset[int]
+    broken: list[BrokenResult]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One object as Vapi answered it, redacted and storable."""
+
+    payload: JsonObject
+    date: datetime | None
+    asked_at: datetime
+    text_replaced: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer whose body is JSON, not yet clean: `clean` is the only way its parts leave."""
+
+    method: str
+    path: str
+    asked_at: datetime
+    response: requests.Response
+    body: Any
+    may_hold_secrets: bool
+    may_need_safety: bool
+
+    @property
+    def date(self) -> datetime | None:
+        return http_date(self.response.headers.get("Date"))
+
+    def clean(self, value: Any) -> tuple[Any, bool]:
+        if self.may_hold_secrets:
+            value = redact(value)
+        return make_safe(value) if self.may_need_safety else (value, False)
+
+    def bad_body(self) -> Unavailable:
+        return _bad_body(self.method, self.path, self.response)
+
+
+def read_answer(method: str, path: str, asked_at: datetime, response: requests.Response) -> Answer:
+    """Raises the fitting `VapiError` for everything that is not a 2xx with a JSON body."""
+    if not 200 <= response.status_code < 300:
+        _raise_refusal(method, path, response)
+    content = response.content
+    try:
+        body = parse_json(content.decode("utf-8-sig"))
+    except ValueError:
+        pass
+    else:
+        secrets, unsafe = may_hold_secrets(content), may_need_safety(content)
+        return Answer(method, path, asked_at, response, body, secrets, unsafe)
+    # Raised out here, so that the parser's error, which holds the text, is not chained to it.
+    raise _bad_body(method, path, response)
+
+
+def read_page(answer: Answer) -> Page:
+    body = answer.body
+    if not isinstance(body, dict) or not isinstance(body.get("results"), list):
+        raise answer.bad_body()
+    results, replaced, broken = _read_results(answer, body["results"])
+    metadata = body.get("metadata")
+    hints: Mapping[str, object] = metadata if isinstance(metadata, dict) else {}
+    return Page(
+        results=results,
+        total_items=_count(hints.get("totalItems")),
+        has_next_page=_flag(hints.get("hasNextPage")),
+        items_beyond_retention=_flag(hints.get("itemsBeyondRetention")),
+        date=answer.date,
+        asked_at=answer.asked_at,
+        bytes=len(answer.response.content),
+        text_replaced=replaced,
+        broken=broken,
+    )
+
+
+def read_object(answer: Answer) -> Fetched:
+    if not isinstance(answer.body, dict):
+        raise answer.bad_body()
+    try:
+        payload, replaced = answer.clean(answer.body)
+    except RecursionError:
+        replaced = None
+    if replaced is None:
+        raise answer.bad_body()
+    return Fetched(payload, answer.date, answer.asked_at, replaced)
+
+
+def read_array(answer: Answer) -> list[JsonObject]:
+    """A bare array, as the lists of names are; entries that are no objects have no name and are left out."""
+    if not isinstance(answer.body, list):
+        raise answer.bad_body()
+    return _read_results(answer, answer.body)[0]
+
+
+def _read_results(
+    answer: Answer, entries: list[Any]
+) -> tuple[list[JsonObject], frozenset[int], list[BrokenResult]]:
+    results: list[JsonObject] = []
+    replaced: set[int] = set()
+    broken: list[BrokenResult] = []
+    for index, entry in enumerate(entries):
+        try:
+            clean, was_replaced = answer.clean(entry) if isinstance(entry, dict) else (None, False)
+        except RecursionError:
+            clean = None
+        if clean is None:
+            broken.append(_broken(index, entry))
+            continue
+        if was_replaced:
+            replaced.add(len(results))
+        results.append(clean)
+    return results, frozenset(replaced), broken
+
+
+def _broken(index: int, entry: object) -> BrokenResult:
+    try:
+        content = json.dumps(entry, default=str).encode()
+    except RecursionError:
+        content = b""
+    unread = Unread.of(_JSON_TYPES.get(type(entry), "number"), content)
+    return BrokenResult(index, unread.type, unread.length, unread.sha256)
+
+
+_JSON_TYPES: dict[type, str] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    type(None): "null",
+}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _bad_body(method: str, path: str, response: requests.Response) -> Unavailable:
+    kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()[:100]
+    body = Unread.of(kind, response.content)
+    return Unavailable(method, path, response.status_code, kind="bad_body", body=body)
+
+
+def _raise_refusal(method: str, path: str, response: requests.Response) -> NoReturn:
+    status = response.status_code
+    envelope = _envelope(response)
+    words = _words(envelope)
+    if status in (408, 429) or not 400 <= status < 500:
+        kind = {429: "rate_limited", 408: "timeout"}.get(status, "server")
+        after = retry_after_seconds(response.headers)
+        raise Unavailable(method, path, status, words, kind=kind, retry_after=after)  # type: ignore[arg-type]  # the two above are kinds
+    if status == 404 and path.endswith("{id}"):
+        if envelope is None:
+            # Some proxy's page. It knows nothing of Vapi's ids.
+            raise _bad_body(method, path, response)
+        if not _names_no_route(words):
+            raise Gone(method, path, status, words)
+    raise Refused(method, path, status, words)
+
+
+def _names_no_route(words: tuple[str, ...]) -> bool:
+    """A wrong base URL gets the framework's 404 for every path; taken for `Gone` it would empty a mirror."""
+    return any(line.startswith(("Cannot GET ", "Cannot PATCH ")) for line in words)
+
+
+def _envelope(response: requests.Response) -> JsonObject | None:
+    try:
+        body = parse_json(response.content.decode("utf-8-sig"))
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _words(envelope: JsonObject | None) -> tuple[str, ...]:
+    message = (envelope or {}).get("message") or (envelope or {}).get("error")
+    lines = message if isinstance(message, list) else [message]
+    told = [line for line in lines if isinstance(line, str)][:_MOST_WORDS]
+    return tuple(make_safe(redact(line))[0][:_LONGEST_WORDS] for line in told)

@@ -1,0 +1,48 @@
+"""Owns exact US dollars: from a number as Vapi wrote it to Decimal and back to plain text; knows no rows."""
+
+import re
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+PICO_DOLLAR = Decimal("1e-12")
+LARGEST_USD = Decimal("999999.999999999999")
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?", re.ASCII)
+_CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
+
+
+class BadMoney(ValueError):  # noqa: N818 - named for what is wrong, as the other refusals are
+    """What was given is no amount that a column of 18 digits, 12 of them after the point, can hold."""
+
+
+def parse_usd(value: object) -> Decimal | None:
+    """Exact dollars, rounded half-even to 1e-12 once; None for None.
+
+    A float is refused: by the time there is one, the digits that were sent are lost.
+    """
+    if value is None:
+        return None
+    number = _to_decimal(value)
+    if not number.is_finite() or abs(number) > LARGEST_USD + 1:
+        raise BadMoney("not a finite amount below 1,000,000 dollars")
+    rounded = number.quantize(PICO_DOLLAR, context=_CONTEXT)
+    if abs(rounded) > LARGEST_USD:
+        raise BadMoney("not a finite amount below 1,000,000 dollars")
+    return rounded or abs(rounded)
+
+
+def _to_decimal(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return Decimal(value.strip())
+    raise BadMoney(f"not an amount: {type(value).__name__}")
+
+
+def format_usd(usd: Decimal) -> str:
+    """Plain digits: no exponent, no trailing zeros, no negative zero."""
+    text = f"{usd:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

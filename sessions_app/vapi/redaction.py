@@ -1,0 +1,195 @@
+"""Owns which parts of a remote payload are secrets and blanks them at any depth; must not know who stores it.
+
+Redaction is by name, because Vapi's schema is recursive: a key that ends in a secret's name loses its value
+wherever it stands, also in JSON that is quoted inside a string (tool calls carry their arguments so). Shapes
+and keys stay, so that a reader still sees what was there; '' and null stay, because nothing was there.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+from urllib.parse import unquote
+
+from sessions_app.vapi.json import BadJson, dump_payload, parse_json
+
+T = TypeVar("T")
+_Kind = Literal["", "secret", "variables", "parameters"]
+
+REDACTED = "[redacted]"
+
+# Names as `_normalize` writes them. A longer key that ends in one of them counts as well: xApiKey,
+# client_secret, and of Vapi's own schema twilioAuthToken, serverUrlSecret, hmacAccessKey and the like.
+_SECRET_ENDINGS = (
+    "apikey",
+    "openaikey",
+    "subscriptionkey",
+    "accesskey",
+    "accesskeyid",
+    "privatekey",
+    "privatekeyid",
+    "secretkey",
+    "secret",
+    "token",
+    "password",
+    "passphrase",
+    "webhookurl",
+    "authorization",
+    # Whole maps: server.headers, model.headers, sipHeaders.
+    "headers",
+)
+_VARIABLES_ENDING = "environmentvariables"
+_PARAMETERS = "parameters"
+# They only look alike; no ending above may ever take them.
+_KEEP = frozenset(
+    {
+        "prompttokens",
+        "completiontokens",
+        "cachedprompttokens",
+        "reasoningtokens",
+        "maxtokens",
+        "budgettokens",
+        "tokencount",
+        "tokenuri",
+        "secretisbase64",
+    }
+)
+_NAMING_KEYS = frozenset({"name", "key", "id", "type", "title", "description"})
+_QUERY_ENDINGS = ("signature", "credential")
+_QUERY_NAMES = frozenset({"sig", "key", "auth", "jwt", "hmac"})
+
+_URL = re.compile(r"""://(?:([^\s"'<>\\/?#]*)@)?([^\s"'<>\\]*)""")
+_QUERY = re.compile(r"([?&;#])([^=&;#]*)=([^&;#]*)")
+_SIP_PASSWORD = re.compile(r"(sips?:[^\s:@/;?<>\"]+:)([^\s:@/<>\"]+)(?=@)", re.IGNORECASE | re.ASCII)
+# Inside text that is no JSON as a whole: cut off, or with words around it.
+_QUOTED_PAIR = re.compile(
+    r'"([A-Za-z0-9_ \-]{1,80})(\\{0,15}"[ \t\r\n]*:[ \t\r\n]*\\{0,15}")((?:[^"\\]|\\(?!\\{0,15}"))+)'
+)
+
+# The look at the whole body: lower case, without what keys may be written with or without.
+_LOWER = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
+_DROPPED = b"_-\\ \t\r\n"
+_NORMAL = {byte: chr(byte + 32) for byte in range(65, 91)} | dict.fromkeys(map(ord, "_- "))
+_ENDINGS = "|".join(f'(?<={ending}")' for ending in (*_SECRET_ENDINGS, _VARIABLES_ENDING))
+# n, r and t are what is left of a line break or tab in JSON that is quoted inside a string.
+_TELLTALE_KEY = re.compile(rf'"(?=[nrt]*:)(?:{_ENDINGS}|(?<={_PARAMETERS}")[nrt]*:[nrt]*\[)'.encode())
+# A letter of a key (or the colon of a URL) may itself be written as an escape.
+_ESCAPED_ASCII = b"\\u00"
+
+
+def may_hold_secrets(body: bytes) -> bool:
+    """A cheap look at a JSON text: False only if `redact` would change nothing in it."""
+    squeezed = body.translate(_LOWER, _DROPPED)
+    return (
+        b"://" in squeezed
+        or b"sip:" in squeezed
+        or b"sips:" in squeezed
+        or _ESCAPED_ASCII in body
+        or _TELLTALE_KEY.search(squeezed) is not None
+    )
+
+
+def redact(value: T) -> T:
+    """The same JSON value with every secret replaced by `REDACTED`. What is given is not changed."""
+    clean: T = _redact(value)
+    return clean
+
+
+def _redact(value: Any) -> Any:
+    if isinstance(value, str):
+        return _redact_text(value)
+    if isinstance(value, dict):
+        return {key: _redact_entry(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_redact(inner) for inner in value]
+    return value
+
+
+def _redact_entry(key: str, value: Any) -> Any:
+    kind = _kind_of(key)
+    if kind == "secret":
+        return _blank(value)
+    if kind == "variables":
+        return _blank_values(value)
+    # A tool's parameters are secrets as a list of key and value; as an object they are its JSON schema.
+    if kind == "parameters" and isinstance(value, list):
+        return _blank_values(value)
+    return _redact(value)
+
+
+def _blank(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _blank(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_blank(inner) for inner in value]
+    return value if value is None or value == "" else REDACTED
+
+
+def _blank_values(value: Any) -> Any:
+    if not isinstance(value, list):
+        return _blank(value)
+    return [_blank_value(entry) if isinstance(entry, dict) else _blank(entry) for entry in value]
+
+
+def _blank_value(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _redact(inner) if _normalize(key) in _NAMING_KEYS else _blank(inner)
+        for key, inner in entry.items()
+    }
+
+
+def _normalize(key: str) -> str:
+    return key.translate(_NORMAL)
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(key: str) -> _Kind:
+    name = _normalize(key)
+    if name in _KEEP:
+        return ""
+    if name.endswith(_SECRET_ENDINGS):
+        return "secret"
+    if name.endswith(_VARIABLES_ENDING):
+        return "variables"
+    return "parameters" if name == _PARAMETERS else ""
+
+
+def _redact_text(text: str) -> str:
+    if '"' in text and text.lstrip()[:1] in ("{", "["):
+        text = _redact_quoted_json(text)
+    if '"' in text and ":" in text:
+        text = _QUOTED_PAIR.sub(_fix_pair, text)
+    if "://" in text:
+        text = _URL.sub(_fix_url, text)
+    return _SIP_PASSWORD.sub(rf"\1{REDACTED}", text) if "sip" in text.lower() else text
+
+
+def _redact_quoted_json(text: str) -> str:
+    if not may_hold_secrets(text.encode(errors="surrogatepass")):
+        return text
+    try:
+        inner = parse_json(text)
+    except BadJson:
+        return text
+    clean = _redact(inner)
+    return text if clean == inner else dump_payload(clean)
+
+
+def _fix_pair(match: re.Match[str]) -> str:
+    key, between, _ = match.groups()
+    return f'"{key}{between}{REDACTED}' if _kind_of(key) == "secret" else match.group()
+
+
+def _fix_url(match: re.Match[str]) -> str:
+    user, rest = match.groups()
+    shown = "" if user is None else f"{REDACTED if user else ''}@"
+    return f"://{shown}{_QUERY.sub(_fix_query, rest)}"
+
+
+def _fix_query(match: re.Match[str]) -> str:
+    delimiter, name, value = match.groups()
+    return f"{delimiter}{name}={REDACTED}" if value and _is_secret_parameter(name) else match.group()
+
+
+def _is_secret_parameter(name: str) -> bool:
+    plain = _normalize(unquote(name)).removeprefix("amp;")
+    return plain in _QUERY_NAMES or plain.endswith(_QUERY_ENDINGS) or _kind_of(plain) == "secret"

@@ -1,0 +1,119 @@
+"""Owns how a request is tried again and what may be logged about it; must not know what is asked for."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import MaxRetryError
+from urllib3.util import Retry
+
+# One call may sleep this long in all; a longer wait is the caller's to plan, not a worker's to sit out.
+LONGEST_SLEEP_SECONDS = 10.0
+
+RETRIED_STATUSES = (408, 429, 500, 502, 503, 504)
+
+
+def _say_nothing(_record: logging.LogRecord) -> bool:
+    """urllib3 logs full addresses, with ids and with the numbers and emails that were asked for."""
+    return False
+
+
+for _name in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.connection"):
+    logging.getLogger(_name).addFilter(_say_nothing)
+
+
+class PatientRetry(Retry):
+    """Reads only, three times more at most, and never more than `LONGEST_SLEEP_SECONDS` asleep in one call.
+
+    `before` is called with the method ahead of every attempt after the first, so that each request that
+    reaches Vapi is counted, not each call.
+    """
+
+    def __init__(
+        self, *args: Any, slept: float = 0.0, before: Callable[[str], None] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.slept = slept
+        self.before = before
+
+    def new(self, **kwargs: Any) -> Self:
+        return super().new(slept=self.slept, before=self.before, **kwargs)
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        # urllib3 would try again whatever failed to connect, writes too.
+        if error and method != "GET":
+            raise MaxRetryError(_pool, "", error)
+        following = super().increment(method, url, response, error, _pool, _stacktrace)
+        wait = self.get_retry_after(response) if response is not None else None
+        following.slept += wait or following.get_backoff_time()
+        if following.slept > LONGEST_SLEEP_SECONDS:
+            # As when all tries are used up: an answer is handed on to the caller, an error raised.
+            raise MaxRetryError(_pool, "", error)
+        return following
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        return retry_after_seconds(response.headers)
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        super().sleep(response)
+        if self.before:
+            self.before("GET")
+
+
+def retry_after_seconds(headers: Any) -> float | None:
+    """From seconds or an HTTP date; a date is read against the answer's own clock if it has one."""
+    value = (headers.get("Retry-After") or "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        until = http_date(value)
+        if until is None:
+            return None
+        seconds = (until - (http_date(headers.get("Date")) or datetime.now(UTC))).total_seconds()
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def http_date(value: str | None) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(value or "")
+    except (TypeError, ValueError):
+        return None
+    return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+
+
+def open_session(api_key: str, before: Callable[[str], None] | None) -> requests.Session:
+    retry = PatientRetry(
+        total=3,
+        connect=2,
+        read=1,
+        status=3,
+        redirect=0,
+        other=0,
+        allowed_methods={"GET"},
+        status_forcelist=RETRIED_STATUSES,
+        backoff_factor=0.3,
+        raise_on_status=False,
+        before=before,
+    )
+    session = requests.Session()
+    # No .netrc, no proxies from the environment: the key goes to Vapi and nowhere else.
+    session.trust_env = False
+    session.headers.update({"Authorization": f"Bearer {api_key}", "Accept": "application/json"})
+    session.headers["User-Agent"] = "vapiadmin"
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    session.mount("https://", HTTPAdapter(max_retries=retry))
+    return session
