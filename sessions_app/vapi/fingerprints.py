@@ -1,0 +1,43 @@
+"""Owns the answer to "has it changed?": hashes over a payload; must not know what is compared with what."""
+
+import hashlib
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from sessions_app.vapi.json import JsonObject, dump_bytes
+from sessions_app.vapi.redaction import REDACTED
+
+
+def short_hash(*values: object) -> str:
+    """32 hex digits over a few values: no one reads a customer's fields out of it."""
+    return hashlib.sha256(repr(values).encode(errors="replace")).hexdigest()[:32]
+
+
+def content_hash(payload: JsonObject) -> str:
+    """Hex SHA-256 of the canonical JSON. Signed addresses are made anew in every answer and left out."""
+    lasting = _lasting("", payload, inside=False)
+    return hashlib.sha256(dump_bytes(lasting, sort_keys=True)).hexdigest()
+
+
+def _lasting(key: str, value: Any, *, inside: bool) -> Any:
+    """`inside` an artifact every address is volatile, elsewhere only a signed one is, and only its query."""
+    if isinstance(value, str):
+        return _lasting_text(key, value, inside=inside)
+    if isinstance(value, dict):
+        inside = inside or key == "artifact"
+        return {
+            name: _lasting(name, inner, inside=inside)
+            for name, inner in value.items()
+            if not name.lower().startswith("presigned")
+        }
+    if isinstance(value, list):
+        return [_lasting(key, inner, inside=inside) for inner in value]
+    return value
+
+
+def _lasting_text(key: str, text: str, *, inside: bool) -> str:
+    if inside and key.lower().endswith(("url", "urls")):
+        return ""
+    if REDACTED in text and text.startswith(("http://", "https://")):
+        return urlunsplit(urlsplit(text)._replace(query="", fragment=""))
+    return text

@@ -1,0 +1,229 @@
+"""Owns sessions, chats and names as typed records made from remote JSON; knows not how they are stored."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from sessions_app.vapi.costs import CostEntry, parse_costs
+from sessions_app.vapi.fields import BadRecord, Fields
+from sessions_app.vapi.fingerprints import content_hash, short_hash
+from sessions_app.vapi.json import JsonObject, dump_payload
+from sessions_app.vapi.messages import Turn, parse_turns, spoken_words
+
+DEFAULT_EXPIRATION_SECONDS = 86_400
+_MOST_SECONDS = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What sessions and chats share. Strings are whole and '' for none; oddities read "name: list"."""
+
+    id: str
+    org_id: str
+    created_at: datetime
+    updated_at: datetime
+    name: str | None
+    assistant_id: str
+    squad_id: str
+    cost_usd: Decimal | None
+    message_count: int
+    failed_tool_count: int
+    blank_content: bool
+    costs: tuple[CostEntry, ...]
+    payload: JsonObject
+    text_replaced: bool
+    oddities: tuple[str, ...]
+
+    @cached_property
+    def payload_json(self) -> str:
+        return dump_payload(self.payload)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Over all of the payload but what is signed anew in every answer."""
+        return content_hash(self.payload)
+
+    @property
+    def turns(self) -> list[Turn]:
+        raise NotImplementedError
+
+    @cached_property
+    def words(self) -> str:
+        return spoken_words(self.turns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionRecord(Record):
+    """One session. `expires_at` counts from its creation, `idle_expires_at` from its last update."""
+
+    status: str
+    expiration_seconds: int | None
+    expires_at: datetime
+    idle_expires_at: datetime
+    phone_number_id: str
+    customer_id: str
+    customer_number: str
+    customer_name: str
+    customer_email: str
+    customer_external_id: str
+    customer_sip_uri: str
+
+    @property
+    def turns(self) -> list[Turn]:
+        return parse_turns(self.payload.get("messages"))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Cheap to compute, and different whenever something that people look at is."""
+        return short_hash(
+            self.status,
+            self.name,
+            self.cost_usd,
+            self.expiration_seconds,
+            self.message_count,
+            len(self.costs),
+            self.customer_id,
+            self._customer,
+        )
+
+    @cached_property
+    def labels(self) -> str:
+        return "\n".join(filter(None, (self.name, *self._customer)))
+
+    @property
+    def _customer(self) -> tuple[str, ...]:
+        return (
+            self.customer_number,
+            self.customer_name,
+            self.customer_email,
+            self.customer_external_id,
+            self.customer_sip_uri,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRecord(Record):
+    """One chat; its messages are the input and the output, not the context that came before."""
+
+    session_id: str
+    previous_chat_id: str
+
+    @property
+    def turns(self) -> list[Turn]:
+        return chat_turns(self.payload)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return short_hash(self.name, self.cost_usd, self.message_count, len(self.costs), self.session_id)
+
+    @cached_property
+    def labels(self) -> str:
+        return self.name or ""
+
+
+@dataclass(frozen=True)
+class NameRecord:
+    """What an assistant, a squad or a phone number is called."""
+
+    kind: str
+    remote_id: str
+    name: str
+    updated_at: datetime
+
+
+def parse_session(payload: object, *, text_replaced: bool = False) -> SessionRecord:
+    """Raises `BadRecord` where an id, an orgId or a time is missing or odd; nothing else loses a record."""
+    fields = _fields(payload)
+    messages = fields.listed("messages")
+    customer = fields.inner("customer")
+    created_at, updated_at = fields.required_time("createdAt"), fields.required_time("updatedAt")
+    expiration_seconds = fields.integer("expirationSeconds", _MOST_SECONDS)
+    return SessionRecord(
+        **_shared(fields, messages, text_replaced),
+        created_at=created_at,
+        updated_at=updated_at,
+        status=fields.text("status"),
+        expiration_seconds=expiration_seconds,
+        expires_at=_later("createdAt", created_at, expiration_seconds),
+        idle_expires_at=_later("updatedAt", updated_at, expiration_seconds),
+        phone_number_id=fields.text("phoneNumberId"),
+        customer_id=fields.text("customerId"),
+        customer_number=customer.text("number"),
+        customer_name=customer.text("name"),
+        customer_email=customer.text("email"),
+        customer_external_id=customer.text("externalId"),
+        customer_sip_uri=customer.text("sipUri"),
+        oddities=tuple(fields.oddities),
+    )
+
+
+def parse_chat(payload: object, *, text_replaced: bool = False) -> ChatRecord:
+    """Raises `BadRecord` as `parse_session` does."""
+    fields = _fields(payload)
+    messages = _chat_input(fields) + fields.listed("output")
+    return ChatRecord(
+        **_shared(fields, messages, text_replaced),
+        created_at=fields.required_time("createdAt"),
+        updated_at=fields.required_time("updatedAt"),
+        session_id=fields.text("sessionId"),
+        previous_chat_id=fields.text("previousChatId"),
+        oddities=tuple(fields.oddities),
+    )
+
+
+def parse_name(payload: object, kind: str) -> NameRecord:
+    """A phone number without a name is called by its number."""
+    fields = _fields(payload)
+    name = fields.text("name") or fields.text("number")
+    return NameRecord(kind, fields.required_id("id"), name, fields.required_time("updatedAt"))
+
+
+def chat_turns(payload: JsonObject) -> list[Turn]:
+    """Input, then output, with positions over both."""
+    fields = Fields(payload, [])
+    return parse_turns(_chat_input(fields) + fields.listed("output"))
+
+
+def _fields(payload: object) -> Fields:
+    if not isinstance(payload, dict):
+        raise BadRecord("", "not an object")
+    return Fields(payload, [])
+
+
+def _shared(fields: Fields, messages: list[Any], text_replaced: bool) -> dict[str, Any]:
+    turns = parse_turns(messages)
+    return {
+        "id": fields.required_id("id"),
+        "org_id": fields.required_id("orgId"),
+        "name": fields.optional_text("name"),
+        "assistant_id": fields.text("assistantId"),
+        "squad_id": fields.text("squadId"),
+        "cost_usd": fields.usd("cost"),
+        "message_count": len(messages),
+        "failed_tool_count": sum(call.failed for turn in turns for call in turn.tool_calls),
+        "blank_content": bool(turns) and not any(map(_says_something, turns)),
+        "costs": parse_costs(fields),
+        "payload": fields.payload,
+        "text_replaced": text_replaced,
+    }
+
+
+def _says_something(turn: Turn) -> bool:
+    return bool(turn.text or turn.tool_calls or turn.refusal)
+
+
+def _chat_input(fields: Fields) -> list[Any]:
+    value = fields.payload.get("input")
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}]
+    return fields.listed("input")
+
+
+def _later(field: str, start: datetime, seconds: int | None) -> datetime:
+    try:
+        return start + timedelta(seconds=DEFAULT_EXPIRATION_SECONDS if seconds is None else seconds)
+    except OverflowError:
+        pass
+    raise BadRecord(field, "out of range")
