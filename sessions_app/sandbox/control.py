@@ -1,0 +1,144 @@
+"""The control plane under /_sandbox/: for tests and curious people, on loopback, without a key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from sessions_app.sandbox.answers import Answer, error_answer, json_answer
+from sessions_app.sandbox.clock import Clock, parse_us, write_us
+from sessions_app.sandbox.faults import Faults
+from sessions_app.sandbox.journal import Journal
+from sessions_app.sandbox.listing import Listing
+from sessions_app.sandbox.options import BadOption
+from sessions_app.sandbox.organizations import Organization
+from sessions_app.sandbox.routes import Request, list_answer
+from sessions_app.sandbox.store import Payload, Stream
+from sessions_app.sandbox.validation import BadInput
+
+PREFIX = "/_sandbox/"
+_STREAMS = {"sessions": "session", "chats": "chat"}
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    clock: Clock
+    organizations: Mapping[str, Organization]
+    faults: Faults
+    journal: Journal
+
+    def answer(self, request: Request) -> Answer:
+        topic = request.path.removeprefix(PREFIX).strip("/")
+        values = {name: found[-1] for name, found in parse_qs(request.query).items()}
+        try:
+            found = self._answer(request, topic, values)
+        except BadInput as bad:
+            return error_answer(400, bad.lines)
+        except (BadOption, ValueError, KeyError, TypeError) as error:
+            return error_answer(400, str(error))
+        return found or error_answer(404, f"Cannot {request.method} {request.path}")
+
+    def _answer(self, request: Request, topic: str, values: dict[str, str]) -> Answer | None:
+        match request.method, topic:
+            case "GET", "journal":
+                return json_answer(self.journal.read(int(values.get("after", "0")), values.get("method", "")))
+            case "DELETE", "journal":
+                self.journal.clear()
+                return json_answer({})
+            case "GET", "faults":
+                return json_answer(self.faults.report())
+            case "POST", "faults":
+                body = _object(request)
+                self.faults.set(str(body.get("spec", "")), add=bool(body.get("add")))
+                return json_answer(self.faults.report())
+            case "POST", "reset":
+                return self._reset()
+            case "POST", "clock":
+                return self._set_clock(_object(request))
+            case "POST", "retention":
+                body = _object(request)
+                self._organization(body).beyond_retention = bool(body["itemsBeyondRetention"])
+                return json_answer({})
+            case "POST", "sessions" | "chats":
+                return self._change(_STREAMS[topic], _object(request))
+            case "GET", "stats":
+                return json_answer(self._stats())
+            case "GET", "truth":
+                return self._truth(values)
+        return None
+
+    def _organization(self, values: Mapping[str, object]) -> Organization:
+        key = values.get("key") or next(iter(self.organizations))
+        if key not in self.organizations:
+            raise BadInput([f"no organization has the key {key}"])
+        return self.organizations[str(key)]
+
+    def _reset(self) -> Answer:
+        for organization in self.organizations.values():
+            organization.reset()
+        self.clock.reset()
+        self.faults.reset()
+        self.journal.clear()
+        return json_answer({})
+
+    def _set_clock(self, body: Payload) -> Answer:
+        moment = parse_us(body.get("now"))
+        if moment is None:
+            moment = self.clock.now_us() + int(float(str(body.get("ahead_seconds", 0))) * 1_000_000)
+        self.clock.set(moment)
+        return json_answer({"now": write_us(self.clock.now_us())})
+
+    def _change(self, kind: str, body: Payload) -> Answer:
+        """One row, or `rows`: each {"id"?, "fields"?, "unset"?, "delete"?, "touch"?}."""
+        organization = self._organization(body)
+        rows = body.get("rows")
+        changes = rows if isinstance(rows, list) else [body]
+        done = [_change_row(organization, organization.stream(kind), change) for change in changes]
+        missing = [str(change.get("id")) for change, row in zip(changes, done, strict=True) if row is None]
+        if missing:
+            return error_answer(404, f"no {kind} {', '.join(missing)}")
+        found = [row for row in done if row is not None]
+        return Answer(200, b"[" + b",".join(found) + b"]" if isinstance(rows, list) else found[0])
+
+    def _truth(self, values: dict[str, str]) -> Answer:
+        """Everything there is, by createdAt: kind=sessions|chats, page, limit, key."""
+        organization = self._organization(values)
+        kind = _STREAMS[values.get("kind", "sessions")]
+        page, limit = int(values.get("page", "1")), int(values.get("limit", "1000"))
+        return list_answer(
+            organization.stream(kind), Listing(page=page, limit=limit, descending=False), organization
+        )
+
+    def _stats(self) -> Payload:
+        return {
+            "now": write_us(self.clock.now_us()),
+            "requests": self.journal.count(),
+            "organizations": [
+                _organization_stats(organization) for organization in self.organizations.values()
+            ],
+        }
+
+
+def _organization_stats(organization: Organization) -> Payload:
+    counts = {name: organization.stream(kind).page(Listing(limit=0))[1] for name, kind in _STREAMS.items()}
+    changed = organization.sessions.changed() + organization.chats.changed()
+    return {"key": organization.key, "orgId": organization.org_id, **counts, "changed": changed}
+
+
+def _object(request: Request) -> Payload:
+    body = request.json() if request.body else {}
+    if not isinstance(body, dict):
+        raise BadInput(["body must be an object"])
+    return body
+
+
+def _change_row(organization: Organization, stream: Stream, change: Payload) -> bytes | None:
+    """A known id is changed or deleted, any other is created with what is given."""
+    id_, fields = str(change.get("id") or ""), change.get("fields") or {}
+    unset = change.get("unset") or []
+    if not isinstance(fields, dict) or not isinstance(unset, list):
+        raise BadInput(["fields must be an object and unset an array"])
+    if change.get("delete"):
+        return stream.delete(id_)
+    if id_ and stream.get(id_) is not None:
+        return stream.update(id_, fields, unset, touch=bool(change.get("touch", True)))
+    return organization.new_row(stream, fields, id_)
