@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from sessions_app.vapi.answers import (
     Answer,
+    BrokenResult,
     Fetched,
     Page,
     read_answer,
@@ -20,7 +21,10 @@ from sessions_app.vapi.answers import (
 )
 from sessions_app.vapi.errors import Refused, Unavailable, UnavailableKind, WritesOff
 from sessions_app.vapi.json import JsonObject, dump_bytes
+from sessions_app.vapi.times import format_time
 from sessions_app.vapi.transport import open_session
+
+__all__ = ["BrokenResult", "Fetched", "Listing", "Page", "VapiClient", "never"]
 
 Query = Mapping[str, str | int]
 
@@ -49,9 +53,9 @@ class Listing:
     def parameters(self) -> dict[str, str | int]:
         """Vapi's own names; what is not asked for is left out."""
         given: dict[str, str | int] = {
-            "createdAtGe": format_time(self.created_at_ge),
-            "createdAtLt": format_time(self.created_at_lt),
-            "updatedAtGe": format_time(self.updated_at_ge),
+            "createdAtGe": _time(self.created_at_ge),
+            "createdAtLt": _time(self.created_at_lt),
+            "updatedAtGe": _time(self.updated_at_ge),
             "idAny": ",".join(self.id_any),
             "sessionId": self.session_id,
             "number": self.number,
@@ -62,14 +66,8 @@ class Listing:
         return {name: value for name, value in given.items() if value != ""} | paging
 
 
-def format_time(at: datetime | None) -> str:
-    """RFC 3339 in UTC, with milliseconds as Vapi writes them, or microseconds where there are any."""
-    if at is None:
-        return ""
-    if at.tzinfo is None:
-        raise ValueError("a time without a zone names no moment")
-    precision = "microseconds" if at.microsecond % 1000 else "milliseconds"
-    return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+def _time(at: datetime | None) -> str:
+    return "" if at is None else format_time(at)
 
 
 class VapiClient:

@@ -1,12 +1,13 @@
 """Owns taking typed values out of one remote object; what is optional and odd is noted, never fatal."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sessions_app.vapi.json import JsonObject
 from sessions_app.vapi.money import BadMoney, parse_usd
+from sessions_app.vapi.times import parse_time
 
 LONGEST_ID = 200
 
@@ -43,14 +44,10 @@ class Fields:
 
     def required_time(self, key: str) -> datetime:
         value = self.payload.get(key)
-        if not isinstance(value, str):
-            raise BadRecord(key, f"not a time but {_type(value)}")
-        try:
-            at = datetime.fromisoformat(value)
-            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            pass
-        raise BadRecord(key, "not a time")
+        at = parse_time(value)
+        if at is None:
+            raise BadRecord(key, "not a time" if isinstance(value, str) else f"not a time but {_type(value)}")
+        return at
 
     def optional_text(self, key: str) -> str | None:
         value = self.payload.get(key)

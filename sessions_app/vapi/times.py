@@ -1,0 +1,22 @@
+"""Owns moments as Vapi writes them; knows no clock."""
+
+from datetime import UTC, datetime
+
+
+def parse_time(value: object) -> datetime | None:
+    """An ISO 8601 text in UTC, or None for whatever is none; without an offset it is UTC already."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_time(at: datetime) -> str:
+    """RFC 3339 in UTC, with milliseconds as Vapi writes them, or microseconds where there are any."""
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone names no moment")
+    precision = "microseconds" if at.microsecond % 1000 else "milliseconds"
+    return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
