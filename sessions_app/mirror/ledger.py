@@ -1,0 +1,113 @@
+"""The ledger of pulls: a SyncRun is opened and closed here, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from sessions_app.logs import describe_error
+from sessions_app.mirror.connection import NoKey
+from sessions_app.mirror.leases import HeldLease, LeaseLost
+from sessions_app.mirror.writer import WriteResult
+from sessions_app.models import Lease, Organization, SyncRun
+from sessions_app.models.runs import RunKind, RunState, Stream
+from sessions_app.vapi.errors import Refused, VapiError
+
+log = logging.getLogger(__name__)
+
+
+class WrongOrganization(Exception):
+    """The key answers for another Vapi organization than the one this mirror was pinned to."""
+
+    def __init__(self) -> None:
+        super().__init__("This key belongs to another Vapi organization than the one mirrored here.")
+
+
+@contextmanager
+def open_run(
+    organization: Organization,
+    stream: Stream,
+    kind: RunKind,
+    lease: HeldLease,
+    started_by: User | None = None,
+) -> Iterator[SyncRun]:
+    """Open a run and give it a final state, whatever happens.
+
+    Errors of Vapi, the database or the lease end it as failed and stay inside; others end it and go on.
+    """
+    close_expired_runs()
+    run = SyncRun.objects.create(
+        organization=organization,
+        stream=stream,
+        kind=kind,
+        lease_number=lease.number,
+        started_by=started_by,
+        started_at=timezone.now(),
+    )
+    error = "interrupted"
+    try:
+        yield run
+        error = ""
+    except (VapiError, NoKey, WrongOrganization) as problem:
+        error = _in_words(problem)
+    except LeaseLost:
+        error = "The lease was lost: this run stood still for more than a minute and another one took over."
+    except DatabaseError as problem:
+        error = describe_error(problem)
+    finally:
+        _close(run, error)
+
+
+def count(run: SyncRun, result: WriteResult, seen: int) -> None:
+    """Add a page's outcome to the run, so that a page can show it while it runs."""
+    run.seen += seen
+    run.created += result.created
+    run.updated += result.updated
+    run.unchanged += result.unchanged
+    run.quarantined += result.quarantined
+    run.save(update_fields=["seen", "created", "updated", "unchanged", "quarantined", "total"])
+
+
+def close_expired_runs() -> int:
+    """End as failed every run whose lease is no longer its own: its worker died. Returns how many."""
+    lease = Lease.objects.filter(
+        organization=OuterRef("organization"), stream=OuterRef("stream"), kind=OuterRef("kind")
+    )
+    living = lease.filter(number=OuterRef("lease_number"), expires_at__gte=Now())
+    return (
+        SyncRun.objects.filter(state=RunState.RUNNING)
+        .filter(~Exists(living))
+        .update(
+            state=RunState.FAILED,
+            error="The worker died or was stopped; the next run goes on where this one was.",
+            finished_at=Now(),
+        )
+    )
+
+
+def _in_words(problem: Exception) -> str:
+    if isinstance(problem, Refused) and problem.status in {401, 403}:
+        return f"Vapi refused the API key ({problem.status}). Check the key and the address of Vapi."
+    words = " ".join(problem.words) if isinstance(problem, Refused) else ""
+    return f"{problem}. {words}".strip()
+
+
+def _close(run: SyncRun, error: str) -> None:
+    state = RunState.FAILED if error else RunState.PARTIAL if run.quarantined else RunState.SUCCEEDED
+    run.state, run.error, run.finished_at = state, error, timezone.now()
+    SyncRun.objects.filter(pk=run.pk, state=RunState.RUNNING).update(
+        state=state, error=error, finished_at=run.finished_at
+    )
+    level = logging.WARNING if error else logging.INFO
+    log.log(
+        level,
+        "sync run ended",
+        extra={"run": run.pk, "stream": run.stream, "kind": run.kind, "state": state, "seen": run.seen},
+    )

@@ -1,0 +1,47 @@
+"""Keeps apart what could not be stored, with the reason, and lets go of what was stored after all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.db.models import F
+from django.utils import timezone
+
+from sessions_app.models import Organization, QuarantinedRecord, SyncRun
+from sessions_app.models.runs import Stream
+
+
+def quarantine(
+    organization: Organization,
+    stream: Stream,
+    *,
+    remote_id: str,
+    reason: str,
+    payload_json: str = "",
+    run: SyncRun | None = None,
+) -> None:
+    """Note a record that could not be stored. `reason` is safe to log: a field and a rule, never a value."""
+    now = timezone.now()
+    known = QuarantinedRecord.objects.filter(
+        organization=organization, stream=stream, remote_id=remote_id, reason=reason
+    )
+    changes = {"last_seen_at": now, "payload_json": payload_json, "run": run, "resolved_at": None}
+    if known.update(times_seen=F("times_seen") + 1, **changes):
+        return
+    QuarantinedRecord.objects.get_or_create(
+        organization=organization,
+        stream=stream,
+        remote_id=remote_id,
+        reason=reason,
+        defaults={"first_seen_at": now, **changes},
+    )
+
+
+def release(organization: Organization, stream: Stream, remote_ids: Collection[str]) -> None:
+    """Mark quarantined records as resolved: they are rows now."""
+    waiting = QuarantinedRecord.objects.filter(
+        organization=organization, stream=stream, resolved_at__isnull=True
+    )
+    found = [pk for pk, remote_id in waiting.values_list("pk", "remote_id") if remote_id in remote_ids]
+    if found:
+        QuarantinedRecord.objects.filter(pk__in=found).update(resolved_at=timezone.now())

@@ -1,0 +1,100 @@
+"""Bulk statements in each database's own fastest form: COPY on PostgreSQL, executemany on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+Row = Sequence[object]
+_VARIABLES = 900
+
+
+def insert_rows(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Insert rows that are known to be new."""
+    if not rows:
+        return
+    names = ", ".join(f'"{name}"' for name in columns)
+    if connection.vendor == "postgresql":
+        _copy(cursor, f'COPY "{table}" ({names}) FROM STDIN', rows)
+    else:
+        marks = ", ".join(["%s"] * len(columns))
+        cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', adapted(rows))
+
+
+def delete_rows(cursor: CursorWrapper, table: str, key: str, ids: Sequence[str], extra: str = "") -> None:
+    """Delete the rows whose `key` is one of `ids`; `extra` is a further condition of our own."""
+    for condition, values in _any_of(key, ids):
+        cursor.execute(f'DELETE FROM "{table}" WHERE {condition}{extra}', values)
+
+
+def select_rows(
+    cursor: CursorWrapper, table: str, columns: Sequence[str], key: str, ids: Sequence[str], extra: str = ""
+) -> list[tuple[Any, ...]]:
+    """Return `columns` of the rows whose `key` is one of `ids`, as the database's plain values."""
+    found: list[tuple[Any, ...]] = []
+    names = ", ".join(f'"{name}"' for name in columns)
+    for condition, values in _any_of(key, ids):
+        cursor.execute(f'SELECT {names} FROM "{table}" WHERE {condition}{extra}', values)
+        found.extend(cursor.fetchall())
+    return found
+
+
+def upsert_parents(
+    cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Sequence[Row], condition: str
+) -> set[str]:
+    """Upsert rows by `id` where `condition` (on `t` as stored and `excluded` as offered) allows it.
+
+    Rows must be sorted by id, so that concurrent writers lock in one order. Returns the ids really written.
+    On SQLite the caller holds the only write lock and offers what it already knows to be writable.
+    """
+    names = ", ".join(f'"{name}"' for name in columns)
+    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name != "id")
+    conflict = f"ON CONFLICT (id) DO UPDATE SET {changes} WHERE {condition}"
+    if connection.vendor == "postgresql":
+        cursor.execute(
+            f'CREATE TEMP TABLE "offered" ON COMMIT DROP AS SELECT {names} FROM "{table}" WHERE false'
+        )
+        _copy(cursor, f'COPY "offered" ({names}) FROM STDIN', rows)
+        cursor.execute(
+            f'INSERT INTO "{table}" AS t ({names}) SELECT {names} FROM "offered" ORDER BY id {conflict} RETURNING id'
+        )
+        written = {row[0] for row in cursor.fetchall()}
+        cursor.execute('DROP TABLE "offered"')
+        return written
+    marks = ", ".join(["%s"] * len(columns))
+    cursor.executemany(f'INSERT INTO "{table}" AS t ({names}) VALUES ({marks}) {conflict}', adapted(rows))
+    return {str(row[0]) for row in rows}
+
+
+def adapted(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
+    """Return rows with times as SQLite stores them: UTC without a zone."""
+    return [tuple(_plain(value) if isinstance(value, datetime) else value for value in row) for row in rows]
+
+
+def stored_time(value: Any) -> datetime:
+    """Return a time read by a plain statement as an aware one: SQLite gives text."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _plain(value: datetime) -> str:
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+
+
+def _copy(cursor: CursorWrapper, statement: str, rows: Sequence[Row]) -> None:
+    with cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _any_of(key: str, ids: Sequence[str]) -> Iterable[tuple[str, list[Any]]]:
+    if connection.vendor == "postgresql":
+        yield f'"{key}" = ANY(%s)', [list(ids)]
+        return
+    for start in range(0, len(ids), _VARIABLES):
+        part = list(ids[start : start + _VARIABLES])
+        yield f'"{key}" IN ({", ".join(["%s"] * len(part))})', part

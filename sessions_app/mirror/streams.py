@@ -1,0 +1,77 @@
+"""The table of streams: what sync has to know of each, so that another one is a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
+from sessions_app.mirror.writer import WriteResult, mirror_chats, mirror_sessions
+from sessions_app.models import Organization, SyncRun
+from sessions_app.models.names import NameKind
+from sessions_app.models.runs import Stream
+from sessions_app.vapi.fields import BadRecord
+from sessions_app.vapi.json import JsonObject, dump_payload
+from sessions_app.vapi.payloads import parse_chat, parse_session
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    path: str
+    table: MirrorTable
+    parse: Callable[..., Any]
+    mirror: Callable[..., WriteResult]
+
+
+STREAMS = {
+    Stream.SESSIONS: StreamSpec("session", SESSIONS, parse_session, mirror_sessions),
+    Stream.CHATS: StreamSpec("chat", CHATS, parse_chat, mirror_chats),
+}
+NAME_PATHS = {
+    NameKind.ASSISTANT: "assistant",
+    NameKind.SQUAD: "squad",
+    NameKind.PHONE_NUMBER: "phone-number",
+}
+
+
+@dataclass(frozen=True)
+class BadResult:
+    """A result that is no session or chat: what it was, as far as that is safe to keep."""
+
+    remote_id: str
+    reason: str
+    payload_json: str
+
+
+def parse_results(
+    spec: StreamSpec, results: Sequence[JsonObject], text_replaced: Sequence[bool]
+) -> tuple[list[Any], list[BadResult]]:
+    """Return the records of an answer, and apart from them those that cannot be read."""
+    records, bad = [], []
+    for result, replaced in zip(results, text_replaced, strict=True):
+        try:
+            records.append(spec.parse(result, text_replaced=replaced))
+        except BadRecord as problem:
+            remote_id = result.get("id")
+            bad.append(
+                BadResult(
+                    remote_id if isinstance(remote_id, str) else "",
+                    f"{problem.field}: {problem.reason}",
+                    dump_payload(result),
+                )
+            )
+    return records, bad
+
+
+def mirror_results(
+    spec: StreamSpec,
+    organization: Organization,
+    records: Sequence[Any],
+    *,
+    asked_at: datetime,
+    run: SyncRun | None = None,
+    deep: bool = False,
+) -> WriteResult:
+    return spec.mirror(organization, records, asked_at=asked_at, run=run, deep=deep)

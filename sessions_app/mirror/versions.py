@@ -1,0 +1,80 @@
+"""The version rule: which of two states of one remote object is the newer one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.backends.utils import CursorWrapper
+
+from sessions_app.mirror.rows import select_rows, stored_time
+from sessions_app.mirror.tables import MirrorTable, Record
+
+# The same rule as `is_news`, decided by the database while it holds the row: what was read before may have moved.
+MAY_REPLACE = """t.organization_id = excluded.organization_id AND (
+    excluded.updated_at > t.updated_at
+    OR (
+        excluded.updated_at = t.updated_at
+        AND excluded.asked_at >= t.asked_at
+        AND (
+            excluded.fingerprint <> t.fingerprint
+            OR excluded.content_hash <> t.content_hash
+            OR t.missing_since IS NOT NULL
+        )
+    )
+)"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a page's rows are compared with before anything is written."""
+
+    organization_id: int
+    updated_at: datetime
+    fingerprint: str
+    content_hash: str
+    asked_at: datetime
+    is_missing: bool
+    has_blank_content: bool
+
+
+def stored_versions(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> dict[str, Version]:
+    """Return the stored version of each id that is mirrored already. One statement (on SQLite one per 900 ids)."""
+    columns = (
+        "id",
+        "organization_id",
+        "updated_at",
+        "fingerprint",
+        "content_hash",
+        "asked_at",
+        "missing_since",
+        "has_blank_content",
+    )
+    return {
+        row[0]: Version(
+            organization_id=row[1],
+            updated_at=stored_time(row[2]),
+            fingerprint=row[3],
+            content_hash=row[4],
+            asked_at=stored_time(row[5]),
+            is_missing=row[6] is not None,
+            has_blank_content=bool(row[7]),
+        )
+        for row in select_rows(cursor, table.name, columns, "id", ids)
+    }
+
+
+def is_news(record: Record, stored: Version | None, asked_at: datetime, *, deep: bool) -> bool:
+    """Say whether a record from a GET or a listing asked for at `asked_at` replaces what is stored.
+
+    Newer updatedAt: yes. Older: no. Equal: if it was asked for later and differs, by fingerprint or, where `deep`,
+    by content. A row that was stamped missing and is here again is news as well.
+    """
+    if stored is None or record.updated_at > stored.updated_at:
+        return True
+    if record.updated_at < stored.updated_at or asked_at < stored.asked_at:
+        return False
+    if stored.is_missing or record.fingerprint != stored.fingerprint:
+        return True
+    return deep and record.content_hash != stored.content_hash

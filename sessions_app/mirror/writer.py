@@ -1,0 +1,288 @@
+"""The only writer of mirrored columns: parsed records into rows, lines, rollup and search, in one transaction.
+
+The order matters. Parents are upserted first, sorted by id, which locks them; only then are their old lines read
+and replaced, and the difference added to the rollup. Reading old lines earlier would let concurrent writers count
+one line twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from sessions_app.costs.lines import LineRow, ReportedRow
+from sessions_app.costs.rollup import change_rollup
+from sessions_app.logs import describe_error
+from sessions_app.mirror.quarantine import quarantine, release
+from sessions_app.mirror.rows import delete_rows, insert_rows, select_rows, stored_time, upsert_parents
+from sessions_app.mirror.tables import (
+    CHATS,
+    SESSIONS,
+    MirrorTable,
+    Record,
+    digits_of,
+    line_rows,
+    reported_row,
+    session_of,
+)
+from sessions_app.mirror.versions import MAY_REPLACE, Version, is_news, stored_versions
+from sessions_app.models import CostLine, Organization, ReportedCost, SyncRun
+from sessions_app.search.words import WordsRow, index_numbers, index_words
+from sessions_app.vapi.payloads import ChatRecord, SessionRecord
+
+# A transaction ends at whichever comes first, so that on SQLite no other writer waits long.
+MAX_ROWS = 1000
+MAX_BYTES = 8_000_000
+_TRIES = 4
+_Row = TypeVar("_Row", LineRow, ReportedRow)
+_LINES, _REPORTED = CostLine._meta.db_table, ReportedCost._meta.db_table
+_LINE_COLUMNS = tuple("cost_usd" if name == "cost_pico" else name for name in LineRow._fields)
+_REPORTED_COLUMNS = tuple("cost_usd" if name == "cost_pico" else name for name in ReportedRow._fields)
+
+
+@dataclass
+class WriteResult:
+    """How many records were new, changed, the same as before, and kept apart as they could not be stored."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    written_ids: set[str] = field(default_factory=set)
+
+    def __iadd__(self, other: WriteResult) -> WriteResult:
+        self.created += other.created
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+        self.quarantined += other.quarantined
+        self.written_ids |= other.written_ids
+        return self
+
+
+@dataclass(frozen=True)
+class _Batch:
+    table: MirrorTable
+    organization: Organization
+    asked_at: datetime
+    run: SyncRun | None
+    deep: bool
+
+
+def mirror_sessions(
+    organization: Organization,
+    records: Iterable[SessionRecord],
+    *,
+    asked_at: datetime,
+    run: SyncRun | None = None,
+    deep: bool = False,
+) -> WriteResult:
+    """Store sessions asked for at `asked_at`. `deep` compares whole contents: for the answer to a GET."""
+    return _mirror(_Batch(SESSIONS, organization, asked_at, run, deep), records)
+
+
+def mirror_chats(
+    organization: Organization,
+    records: Iterable[ChatRecord],
+    *,
+    asked_at: datetime,
+    run: SyncRun | None = None,
+    deep: bool = False,
+) -> WriteResult:
+    """Store chats, as `mirror_sessions` does sessions."""
+    return _mirror(_Batch(CHATS, organization, asked_at, run, deep), records)
+
+
+def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
+    result = WriteResult()
+    offered = _newest_of_each(records)
+    with connection.cursor() as cursor:
+        versions = stored_versions(cursor, batch.table, [record.id for record in offered])
+    news: list[Record] = []
+    for record in offered:
+        stored = versions.get(record.id)
+        refusal = _refusal(batch, record, stored)
+        if refusal:
+            result.quarantined += 1
+            _quarantine(batch, record, refusal)
+        elif is_news(record, stored, batch.asked_at, deep=batch.deep):
+            news.append(record)
+        else:
+            result.unchanged += 1
+    for part in _portions(news):
+        result += _write_or_bisect(batch, part)
+    return result
+
+
+def _newest_of_each(records: Iterable[Record]) -> list[Record]:
+    newest: dict[str, Record] = {}
+    for record in records:
+        known = newest.get(record.id)
+        if known is None or record.updated_at >= known.updated_at:
+            newest[record.id] = record
+    return sorted(newest.values(), key=lambda record: record.id)
+
+
+def _refusal(batch: _Batch, record: Record, stored: Version | None) -> str:
+    if stored is not None and stored.organization_id != batch.organization.pk:
+        return "id: belongs to another organization"
+    if batch.organization.vapi_org_id and record.org_id != batch.organization.vapi_org_id:
+        return "orgId: not the one this organization was pinned to"
+    return ""
+
+
+def _portions(records: Sequence[Record]) -> Iterator[list[Record]]:
+    part: list[Record] = []
+    size = 0
+    for record in records:
+        if part and (len(part) >= MAX_ROWS or size + len(record.payload_json) > MAX_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(record)
+        size += len(record.payload_json)
+    if part:
+        yield part
+
+
+def _write_or_bisect(batch: _Batch, records: list[Record]) -> WriteResult:
+    """Write records; where the database refuses, halve until the one that it refuses stands alone."""
+    try:
+        return _write_with_retries(batch, records)
+    except OperationalError:
+        # The database is away or busy: no record's fault.
+        raise
+    except (DatabaseError, ValueError, OverflowError) as error:
+        if len(records) == 1:
+            _quarantine(batch, records[0], describe_error(error))
+            return WriteResult(quarantined=1)
+    middle = len(records) // 2
+    result = _write_or_bisect(batch, records[:middle])
+    result += _write_or_bisect(batch, records[middle:])
+    return result
+
+
+def _write_with_retries(batch: _Batch, records: list[Record]) -> WriteResult:
+    for _ in range(_TRIES - 1):
+        try:
+            return _write(batch, records)
+        except OperationalError as error:
+            if not _is_passing(error):
+                raise
+    return _write(batch, records)
+
+
+def _is_passing(error: OperationalError) -> bool:
+    """A deadlock or a serialization failure: the transaction was undone and may simply run again."""
+    return getattr(error.__cause__, "sqlstate", None) in {"40P01", "40001"}
+
+
+def _write(batch: _Batch, records: list[Record]) -> WriteResult:
+    table, organization = batch.table, batch.organization
+    with transaction.atomic(), connection.cursor() as cursor:
+        before = stored_versions(cursor, table, [record.id for record in records])
+        writable = _still_news(batch, records, before)
+        rows = [table.row(record, organization.pk, batch.asked_at) for record in writable]
+        written = upsert_parents(cursor, table.name, table.columns, rows, MAY_REPLACE) if rows else set()
+        now_stored = [record for record in writable if record.id in written]
+        _replace_costs(cursor, batch, now_stored)
+        with_words = [record for record in now_stored if not _would_blank(record, before.get(record.id))]
+        _replace_payloads(cursor, table, with_words)
+        _index(cursor, table, organization, with_words)
+        release(organization, table.stream, written)
+    created = sum(1 for record_id in written if record_id not in before)
+    return WriteResult(
+        created=created,
+        updated=len(written) - created,
+        unchanged=len(records) - len(written),
+        written_ids=written,
+    )
+
+
+def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]) -> list[Record]:
+    """On SQLite the write lock is held by now, so this decides; PostgreSQL decides again, row by row."""
+    return [
+        record
+        for record in records
+        if is_news(record, before.get(record.id), batch.asked_at, deep=batch.deep)
+    ]
+
+
+def _would_blank(record: Record, stored: Version | None) -> bool:
+    """Zero Data Retention blanks what was said. We keep words that we have."""
+    return record.blank_content and stored is not None and not stored.has_blank_content
+
+
+def _replace_costs(cursor: CursorWrapper, batch: _Batch, records: list[Record]) -> None:
+    table, organization_id = batch.table, batch.organization.pk
+    ids = [record.id for record in records]
+    source = f" AND source = '{table.source.value}'"
+    old = [
+        *_old_rows(LineRow, select_rows(cursor, _LINES, _LINE_COLUMNS, "parent_id", ids, source)),
+        *_old_rows(
+            ReportedRow,
+            select_rows(
+                cursor,
+                _REPORTED,
+                _REPORTED_COLUMNS,
+                "id",
+                [f"{table.source.value}:{record_id}" for record_id in ids],
+            ),
+        ),
+    ]
+    lines = [line for record in records for line in line_rows(table, record, organization_id)]
+    reported = [reported_row(table, record, organization_id) for record in records]
+    if old:
+        delete_rows(cursor, _LINES, "parent_id", ids, source)
+        delete_rows(cursor, _REPORTED, "id", [row.id for row in reported])
+    insert_rows(cursor, _LINES, _LINE_COLUMNS, lines)
+    insert_rows(cursor, _REPORTED, _REPORTED_COLUMNS, reported)
+    zone = ZoneInfo(batch.organization.report_time_zone)
+    change_rollup(cursor, zone, old, [*lines, *reported])
+
+
+def _old_rows(kind: type[_Row], rows: list[tuple[Any, ...]]) -> list[_Row]:
+    place = kind._fields.index("occurred_at")
+    return [kind._make((*row[:place], stored_time(row[place]), *row[place + 1 :])) for row in rows]
+
+
+def _replace_payloads(cursor: CursorWrapper, table: MirrorTable, records: list[Record]) -> None:
+    delete_rows(cursor, table.payload_name, table.payload_key, [record.id for record in records])
+    insert_rows(
+        cursor,
+        table.payload_name,
+        (table.payload_key, "payload_json"),
+        [(record.id, record.payload_json) for record in records],
+    )
+
+
+def _index(
+    cursor: CursorWrapper, table: MirrorTable, organization: Organization, records: list[Record]
+) -> None:
+    index_words(
+        cursor,
+        organization.pk,
+        [
+            WordsRow(table.source.value, record.id, session_of(record), record.labels, record.words)
+            for record in records
+        ],
+    )
+    index_numbers(
+        cursor,
+        {digits_of(record.customer_number) for record in records if isinstance(record, SessionRecord)} - {""},
+    )
+
+
+def _quarantine(batch: _Batch, record: Record, reason: str) -> None:
+    quarantine(
+        batch.organization,
+        batch.table.stream,
+        remote_id=record.id,
+        reason=reason,
+        payload_json=record.payload_json,
+        run=batch.run,
+    )
