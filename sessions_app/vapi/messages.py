@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from sessions_app.vapi.json import BadJson, dump_payload, parse_json
+from sessions_app.vapi.times import parse_time
 
 TurnKind = Literal["user", "assistant", "system", "tool", "other"]
 
@@ -216,15 +217,12 @@ def _string(value: object) -> str:
 
 def _moment(value: object) -> datetime | None:
     """Calls give milliseconds since 1970; a time in words is taken too."""
-    try:
-        if isinstance(value, str):
-            at = datetime.fromisoformat(value)
-            return at.replace(tzinfo=at.tzinfo or UTC)
-        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        try:
             return datetime.fromtimestamp(float(value) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None
+        except (ValueError, OverflowError, OSError):
+            return None
+    return parse_time(value)
 
 
 def _seconds(value: object) -> float | None:

@@ -12,6 +12,19 @@ from sessions_app.vapi.fingerprints import content_hash, short_hash
 from sessions_app.vapi.json import JsonObject, dump_payload
 from sessions_app.vapi.messages import Turn, parse_turns, spoken_words
 
+__all__ = [
+    "BadRecord",
+    "ChatRecord",
+    "CostEntry",
+    "NameRecord",
+    "Record",
+    "SessionRecord",
+    "chat_turns",
+    "parse_chat",
+    "parse_name",
+    "parse_session",
+]
+
 DEFAULT_EXPIRATION_SECONDS = 86_400
 _MOST_SECONDS = 2**31 - 1
 
