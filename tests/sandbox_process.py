@@ -51,18 +51,19 @@ class SandboxProcess:
     def control(self, method: str, path: str, body: object = None, /, **query: object) -> Json:
         """A request to the control plane, e.g. control("POST", "clock", {"ahead_seconds": 600})."""
         url = f"{self.url}/_sandbox/{path}" + (f"?{urlencode(query)}" if query else "")
-        return self._ask(Request(url, None if body is None else json.dumps(body).encode(), method=method))
+        return self._ask(method, url, {}, body)
 
     def ask(self, path: str, key: str = "", method: str = "GET", body: object = None) -> Json:
         """A request as a client of Vapi makes it (it stands in the journal)."""
         headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        return self._ask(Request(self.url + path, data, headers, method=method))
+        return self._ask(method, self.url + path, headers, body)
 
     @staticmethod
-    def _ask(request: Request) -> Json:
+    def _ask(method: str, url: str, headers: Mapping[str, str], body: object) -> Json:
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(url, data, dict(headers), method=method)  # noqa: S310 - our own loopback address
         try:
-            with urlopen(request, timeout=60) as answer:
+            with urlopen(request, timeout=60) as answer:  # noqa: S310 - our own loopback address
                 return json.load(answer)
         except HTTPError as error:
             with error:

@@ -12,8 +12,13 @@ MARK = "SANDBOX-SECRET"  # every secret value of the sandbox contains it, so tha
 
 Payload: TypeAlias = dict[str, object]
 
-_NAMES = ("Maple - dental front desk", "Concierge at the Harbour Hotel", "Lumen internet support")
-_NAMES += ("Parcel finder", "Card hotline, nights")
+_NAMES = (
+    "Maple - dental front desk",
+    "Concierge at the Harbour Hotel",
+    "Lumen internet support",
+    "Parcel finder",
+    "Card hotline, nights",
+)
 _FIRST_MESSAGES = (
     "Brightwater Dental, this is Maple. How can I help?",
     "Harbour Hotel, good day. What can I do for you?",
@@ -60,7 +65,7 @@ def _tools(owner: str) -> list[Payload]:
             "type": "apiRequest",
             "name": "weather",
             "method": "GET",
-            "url": f"https://files.example.com/menu.pdf?X-Amz-Date=20260101&X-Amz-Signature={secret(owner, 'signature')}",
+            "url": f"https://files.example.com/menu.pdf?X-Amz-Signature={secret(owner, 'signature')}&lang=en",
         },
     ]
 

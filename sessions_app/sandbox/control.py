@@ -38,32 +38,39 @@ class Control:
         return found or error_answer(404, f"Cannot {request.method} {request.path}")
 
     def _answer(self, request: Request, topic: str, values: dict[str, str]) -> Answer | None:
-        match request.method, topic:
-            case "GET", "journal":
+        if request.method == "GET":
+            return self._tell(topic, values)
+        if request.method == "DELETE" and topic == "journal":
+            self.journal.clear()
+            return json_answer({})
+        return self._do(topic, _object(request)) if request.method == "POST" else None
+
+    def _tell(self, topic: str, values: dict[str, str]) -> Answer | None:
+        match topic:
+            case "journal":
                 return json_answer(self.journal.read(int(values.get("after", "0")), values.get("method", "")))
-            case "DELETE", "journal":
-                self.journal.clear()
-                return json_answer({})
-            case "GET", "faults":
+            case "faults":
                 return json_answer(self.faults.report())
-            case "POST", "faults":
-                body = _object(request)
+            case "stats":
+                return json_answer(self._stats())
+            case "truth":
+                return self._truth(values)
+        return None
+
+    def _do(self, topic: str, body: Payload) -> Answer | None:
+        match topic:
+            case "sessions" | "chats":
+                return self._change(_STREAMS[topic], body)
+            case "faults":
                 self.faults.set(str(body.get("spec", "")), add=bool(body.get("add")))
                 return json_answer(self.faults.report())
-            case "POST", "reset":
-                return self._reset()
-            case "POST", "clock":
-                return self._set_clock(_object(request))
-            case "POST", "retention":
-                body = _object(request)
+            case "clock":
+                return self._set_clock(body)
+            case "retention":
                 self._organization(body).beyond_retention = bool(body["itemsBeyondRetention"])
                 return json_answer({})
-            case "POST", "sessions" | "chats":
-                return self._change(_STREAMS[topic], _object(request))
-            case "GET", "stats":
-                return json_answer(self._stats())
-            case "GET", "truth":
-                return self._truth(values)
+            case "reset":
+                return self._reset()
         return None
 
     def _organization(self, values: Mapping[str, object]) -> Organization:

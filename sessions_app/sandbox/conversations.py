@@ -35,10 +35,10 @@ class Conversations(Protocol):
 
     built_in: bool
 
-    def kind(self, row: int, bits: int) -> int: ...
-    def language(self, kind: int) -> str: ...
-    def business(self, kind: int) -> int: ...
-    def get(self, kind: int, person: int) -> Conversation: ...
+    def kind(self, row: int, bits: int, /) -> int: ...
+    def language(self, kind: int, /) -> str: ...
+    def business(self, kind: int, /) -> int: ...
+    def get(self, kind: int, person: int, /) -> Conversation: ...
 
 
 def _spoken(message: Message) -> str:
@@ -76,9 +76,9 @@ class BuiltIn:
     built_in = True
 
     def __init__(self) -> None:
-        self.get = lru_cache(maxsize=4096)(self._get)
+        self._told = lru_cache(maxsize=4096)(self._tell)
 
-    def kind(self, row: int, bits: int) -> int:
+    def kind(self, _row: int, bits: int) -> int:
         return bits % len(SCRIPTS)
 
     def language(self, kind: int) -> str:
@@ -87,8 +87,11 @@ class BuiltIn:
     def business(self, kind: int) -> int:
         return SCRIPTS[kind].business
 
-    def _get(self, kind: int, person: int) -> Conversation:
-        script, place = SCRIPTS[kind], person % NAMES_PER_LANGUAGE
+    def get(self, kind: int, person: int) -> Conversation:
+        return self._told(kind, person % NAMES_PER_LANGUAGE)
+
+    def _tell(self, kind: int, place: int) -> Conversation:
+        script = SCRIPTS[kind]
         bits = mix(seed_of(script.title), place)
         messages = write_script(script, name_of(script.language, place), REFERENCE.decode(), bits)
         return _conversation(script.language, script.business, script.title, messages)
@@ -105,16 +108,16 @@ class FromFile:
             raise BadOption(f"--conversations {path}: no conversations in it")
         self.get = lru_cache(maxsize=4096)(self._get)
 
-    def kind(self, row: int, bits: int) -> int:
+    def kind(self, row: int, _bits: int) -> int:
         return row % len(self._lines)
 
-    def language(self, kind: int) -> str:
+    def language(self, _kind: int) -> str:
         return "en"
 
     def business(self, kind: int) -> int:
         return kind
 
-    def _get(self, kind: int, person: int) -> Conversation:
+    def _get(self, kind: int, _person: int) -> Conversation:
         return _conversation("en", kind, "", json.loads(self._lines[kind])["messages"])
 
 

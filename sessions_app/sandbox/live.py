@@ -57,7 +57,7 @@ class Live(threading.Thread):
             changed = organization.sessions.update(id_, {"messages": messages[:shown]})
         else:
             del self._open[id_]
-            ending = {name: whole[name] for name in ("cost", "costs", "artifact") if name in whole}
+            ending: Payload = {name: whole[name] for name in ("cost", "costs", "artifact") if name in whole}
             changed = organization.sessions.update(
                 id_, {"status": "completed", "messages": messages, **ending}
             )

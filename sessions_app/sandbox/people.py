@@ -1,6 +1,7 @@
 """Invented customers: names, numbers and addresses that follow from a language and an index."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sessions_app.sandbox.seeds import mix
@@ -19,7 +20,7 @@ _GIVEN: Final[dict[str, str]] = {
 _FAMILY: Final[dict[str, str]] = {
     "en": "Whitfield O'Connor Raman Bexley Achebe Lindqvist Marsh Fairbairn Okafor Pell Sutcliffe Novak",
     "es": "Ibáñez Quiroga Peñalver Montoya Céspedes Larrañaga Ríos Valverde Zúñiga Barroso Olmedo Gálvez",
-    "de": "Weißhaupt Krüger Brückner Öztürk Scholl Hägele Pfister Löwe Yıldız Reuß Dietz Grabowski",
+    "de": "Weißhaupt Krüger Brückner Öztürk Scholl Hägele Pfister Löwe Yıldız Reuß Dietz Grabowski",  # noqa: RUF001 - the name is spelt so
     "fr": "Lefèvre Bélanger Duprée Gauthier Marchand Lemoine Rivière Chevallier Péron Vasseur Hébert Colin",
     "pt": "Magalhães Nóbrega Carvalhal Simões Falcão Guimarães Brandão Assunção Vilela Moura Teixeira Leitão",
     "ja": "佐々木 高橋 渡辺 小川 森田 藤井 岡本 石川 中島 前田 阿部 松本",
@@ -55,12 +56,19 @@ class Person:
     sip_uri: str
 
 
-def name_of(language: str, index: int) -> str:
+@lru_cache(maxsize=1024)
+def name_of(language: str, place: int) -> str:
     """One of the 48 names of a language."""
-    place = index % NAMES_PER_LANGUAGE
     given, family = _GIVEN[language].split(), _FAMILY[language].split()
     first, last = given[place % 12], family[(place * 5 + place // 12) % 12]
     return f"{last} {first}" if language == "ja" else f"{first} {last}"
+
+
+@lru_cache(maxsize=1024)
+def _latin(name: str) -> str:
+    """The part of an address made of a name, as far as it can be written in ASCII."""
+    letters = name.lower().translate(_LETTERS)
+    return "".join(letter for letter in letters if letter.isascii() and letter.isalpha())[:14]
 
 
 def number_of(language: str, index: int) -> str:
@@ -73,12 +81,9 @@ def number_of(language: str, index: int) -> str:
 
 
 def person(language: str, index: int) -> Person:
-    name = name_of(language, index)
+    name = name_of(language, index % NAMES_PER_LANGUAGE)
     code = mix(index, 7) & 0xFFFFFF
-    latin = "".join(
-        letter for letter in name.lower().translate(_LETTERS) if letter.isascii() and letter.isalpha()
-    )
-    local = f"{latin[:14] or language + 'guest'}{index}"
+    local = f"{_latin(name) or language + '.guest'}{index}"
     return Person(
         name=name,
         number=number_of(language, index),

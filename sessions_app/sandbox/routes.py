@@ -24,6 +24,7 @@ from sessions_app.sandbox.validation import (
 )
 
 _CATALOGUES = {"assistant": "assistants", "squad": "squads", "phone-number": "phone_numbers"}
+_FILTERS = {"session": SESSION_FILTERS, "chat": CHAT_FILTERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +66,34 @@ def answer(request: Request, organizations: Mapping[str, Organization], cap: int
 
 
 def _route(request: Request, organization: Organization, cap: int) -> Answer | None:
-    first, *rest = [unquote(part) for part in request.path.strip("/").split("/")]
+    kind, *rest = [unquote(part) for part in request.path.strip("/").split("/")]
     if len(rest) > 1:
         return None
-    if first in _CATALOGUES and request.method == "GET":
-        return _catalogue(request, organization, first, *rest)
-    if first not in ("session", "chat"):
+    if kind in _CATALOGUES and request.method == "GET":
+        return _catalogue(request, organization, kind, *rest)
+    if kind not in _FILTERS:
         return None
-    stream = organization.stream(first)
-    match request.method, rest:
-        case "GET", []:
-            filters = SESSION_FILTERS if first == "session" else CHAT_FILTERS
-            return list_answer(stream, read_listing(request.query, filters), organization, cap)
-        case "GET", [id_]:
-            return _row(first, id_, stream.get(id_))
-        case "DELETE", [id_]:
-            return _row(first, id_, stream.delete(id_))
-        case "PATCH", [id_] if first == "session":
+    stream = organization.stream(kind)
+    return _one(request, stream, kind, rest[0]) if rest else _all(request, stream, organization, cap)
+
+
+def _all(request: Request, stream: Stream, organization: Organization, cap: int) -> Answer | None:
+    if request.method == "GET":
+        return list_answer(stream, read_listing(request.query, _FILTERS[stream.rows.name]), organization, cap)
+    if request.method == "POST" and stream is organization.sessions:
+        return Answer(201, organization.new_row(stream, check_create(request.json())))
+    return None
+
+
+def _one(request: Request, stream: Stream, kind: str, id_: str) -> Answer | None:
+    match request.method:
+        case "GET":
+            return _row(kind, id_, stream.get(id_))
+        case "DELETE":
+            return _row(kind, id_, stream.delete(id_))
+        case "PATCH" if kind == "session":
             given = {name: value for name, value in check_patch(request.json()).items() if value is not None}
-            return _row(first, id_, stream.update(id_, given))
-        case "POST", [] if first == "session":
-            return Answer(201, organization.new_row(stream, check_create(request.json())))
+            return _row(kind, id_, stream.update(id_, given))
     return None
 
 

@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_GET
+    do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - http.server calls them so
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """The journal is the log."""
@@ -59,12 +59,14 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("content-length") or 0)
         if length > _MOST_BODY:
-            return self._send(error_answer(413, "request entity too large"))
+            self._send(error_answer(413, "request entity too large"))
+            return
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, path, query, headers, self.rfile.read(length))
         if path.startswith(PREFIX):
-            return self._send(self._controlled(request))
+            self._send(self._controlled(request))
+            return
         entry = self._write_down(request)
         self._finish(entry, *self._carried_out(request, entry))
 

@@ -6,7 +6,7 @@ from sessions_app.sandbox.assistants import MARK, Catalogue, overrides, transien
 from sessions_app.sandbox.clock import DAY, HOUR, MINUTE, SECOND, parse_us, write_us
 from sessions_app.sandbox.conversations import REFERENCE, Conversation, Conversations, dump
 from sessions_app.sandbox.costs import Cost, session_costs, total
-from sessions_app.sandbox.people import Person, person
+from sessions_app.sandbox.people import person
 from sessions_app.sandbox.seeds import Ids, mix, seed_of
 from sessions_app.sandbox.shapes import reshape
 from sessions_app.sandbox.timeline import Timeline
@@ -74,11 +74,12 @@ class Sessions:
         recent = index >= self.size - 3 or self.created_us(index) > self.end_us - 2 * HOUR
         return not recent and index % 25 != 9
 
-    def customer(self, traits: Traits) -> tuple[Person | None, str]:
-        """The person, and how they came: number, sip, web, or "" for nobody known."""
-        way = "sip" if traits.index % 20 == 6 else "" if traits.index % 10 == 4 else "number"
-        way = "web" if traits.index % 20 == 15 else way
-        return (person(self._talk.language(traits.kind), traits.person) if way else None), way
+    @staticmethod
+    def way(index: int) -> str:
+        """How the customer came: number, sip, web, or "" for somebody unknown."""
+        if index % 10 == 4:
+            return ""
+        return {6: "sip", 15: "web"}.get(index % 20, "number")
 
     def value(self, index: int, field: str) -> str | None:
         """The value that a list filter compares, without making the row."""
@@ -104,18 +105,19 @@ class Sessions:
             parties["squadId"] = self._squads[traits.business % 2]
         elif index % 40 != 19:
             parties["assistantId"] = self._assistants[traits.business]
-        if telephone and self.customer(traits)[1] in ("number", "sip"):
+        if telephone and self.way(index) in ("number", "sip"):
             parties["phoneNumberId"] = self._phones[traits.business % 3]
         return parties
 
-    def candidates(self, field: str, value: str) -> list[int] | None:
+    def candidates(self, _field: str, _value: str) -> list[int] | None:
         """The few rows that a filter can find, where arithmetic tells: nowhere so far."""
         return None
 
     def _customer_fields(self, traits: Traits) -> dict[str, str]:
-        who, way = self.customer(traits)
-        if who is None:
+        way = self.way(traits.index)
+        if not way:
             return {}
+        who = person(self._talk.language(traits.kind), traits.person)
         fields = {"name": who.name}
         if way == "sip":
             return {"sipUri": who.sip_uri, **fields}

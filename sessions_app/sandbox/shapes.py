@@ -1,5 +1,6 @@
 """The odd shapes that messages take: call style, none, blank, very long, an unknown role, parts."""
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import orjson
@@ -11,20 +12,15 @@ Message: TypeAlias = dict[str, object]
 
 def reshape(index: int, talk: Conversation, created_us: int) -> tuple[bytes, bytes] | None:
     """(messages, transcript) as JSON for the few rows that differ from their script; None for the others."""
-    match index % 40:
-        case 7 if index % 80 == 7:
-            return b"[]", b'""'
-        case 11 if index % 80 == 11:
-            return dump(_blank(orjson.loads(talk.messages))), b'""'
-        case 13 if index % 80 == 13:
-            return dump(_with_unknown_role(orjson.loads(talk.messages))), talk.transcript
-        case 16:
-            return dump(orjson.loads(talk.messages)[1:3]), talk.transcript
-        case 17:
-            return dump(_in_parts(orjson.loads(talk.messages))), talk.transcript
-        case 3 | 18 | 33:
-            return dump(_call_style(orjson.loads(talk.messages), created_us)), talk.transcript
-    return None
+    place = index % 80
+    if place == 7:
+        return b"[]", b'""'
+    if place % 40 in (3, 18, 33):
+        return dump(_call_style(orjson.loads(talk.messages), created_us)), talk.transcript
+    change = _CHANGES.get(place)
+    if change is None:
+        return None
+    return dump(change(orjson.loads(talk.messages))), b'""' if change is _blank else talk.transcript
 
 
 def _blank(messages: list[Message]) -> list[Message]:
@@ -41,12 +37,12 @@ def _with_unknown_role(messages: list[Message]) -> list[Message]:
 
 
 def _in_parts(messages: list[Message]) -> list[Message]:
-    return [
-        {**message, "content": [{"type": "text", "text": message["content"]}]}
-        if message["role"] == "user"
-        else message
-        for message in messages
-    ]
+    """Content as a list of parts, as newer OpenAI clients send it."""
+    return [_parts_of(message) if message["role"] == "user" else message for message in messages]
+
+
+def _parts_of(message: Message) -> Message:
+    return {**message, "content": [{"type": "text", "text": message["content"]}]}
 
 
 def _call_style(messages: list[Message], created_us: int) -> list[Message]:
@@ -74,3 +70,18 @@ def _call_style(messages: list[Message], created_us: int) -> list[Message]:
             seconds = round(seconds + (length if role != "system" else 0), 3)
         turns.append(turn)
     return turns
+
+
+def _opening(messages: list[Message]) -> list[Message]:
+    """Somebody asked once, was answered and was gone."""
+    return messages[1:3]
+
+
+_CHANGES: dict[int, Callable[[list[Message]], list[Message]]] = {
+    11: _blank,
+    13: _with_unknown_role,
+    16: _opening,
+    17: _in_parts,
+    56: _opening,
+    57: _in_parts,
+}

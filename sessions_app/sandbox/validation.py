@@ -11,9 +11,8 @@ Payload: TypeAlias = dict[str, object]
 
 _STATUSES = ("active", "completed")
 _WRITABLE = ("name", "status", "expirationSeconds", "messages")
-_CREATABLE = (*_WRITABLE, "assistantId", "assistant", "assistantOverrides", "squadId", "squad")
-_CREATABLE = (*_CREATABLE, "customer", "customerId", "phoneNumberId", "phoneNumber")
 _OBJECTS = ("assistant", "assistantOverrides", "squad", "customer", "phoneNumber")
+_CREATABLE = (*_WRITABLE, *_OBJECTS, "assistantId", "squadId", "customerId", "phoneNumberId")
 _BOUNDS = tuple(
     f"{column}At{bound}" for column in ("created", "updated") for bound in ("Gt", "Lt", "Ge", "Le")
 )

@@ -19,10 +19,9 @@ class Command(BaseCommand):
     requires_migrations_checks = False
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: object) -> CommandParser:
-        parser = super().create_parser(
+        return super().create_parser(
             prog_name, subcommand, epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
         )
-        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8100, help="0 takes a free one (default 8100)")

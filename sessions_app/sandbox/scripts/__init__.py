@@ -1,7 +1,9 @@
-"""The conversations that come with the sandbox, all invented: five businesses, seven languages."""
+"""The conversations that come with the sandbox: all invented, told in the text files beside this one."""
 
-from sessions_app.sandbox.scripts import dental
-from sessions_app.sandbox.scripts.writing import Script
+from sessions_app.sandbox.scripts.writing import BUSINESSES, Script, read_scripts
 
-BUSINESSES = ("dental", "hotel", "internet", "parcels", "bank")
-SCRIPTS: tuple[Script, ...] = (*dental.SCRIPTS,)
+__all__ = ["BUSINESSES", "SCRIPTS", "Script"]
+
+SCRIPTS: tuple[Script, ...] = tuple(
+    script for number in range(len(BUSINESSES)) for script in read_scripts(number)
+)

@@ -3,9 +3,12 @@
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from sessions_app.sandbox.seeds import mix
+
+BUSINESSES = ("dental", "hotel", "internet", "parcels", "bank")
 
 Message: TypeAlias = dict[str, object]
 
@@ -32,13 +35,28 @@ _DAYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One conversation. Lines: `U:` and `A:` speak, `T: name {arguments} => result` calls a tool."""
+    """One conversation. Lines: `U:` and `A:` speak, `T: name {arguments} => result` calls a tool.
+
+    `business` is the place in BUSINESSES, `system` the assistant's instructions.
+    """
 
     business: int
     language: str
     title: str
     system: str
     text: str
+
+
+def read_scripts(business: int) -> list[Script]:
+    """A business's scripts: lines `@ language instructions`, then `# language title` before each script."""
+    head, *parts = (Path(__file__).parent / f"{BUSINESSES[business]}.txt").read_text("utf-8").split("\n# ")
+    systems = dict(line[2:].split(" ", 1) for line in head.strip().splitlines())
+    scripts = []
+    for part in parts:
+        heading, _, text = part.partition("\n")
+        language, _, title = heading.partition(" ")
+        scripts.append(Script(business, language, title, systems[language], text))
+    return scripts
 
 
 def _slots(script: Script, name: str, reference: str, bits: int) -> dict[str, str]:
