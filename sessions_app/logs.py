@@ -14,6 +14,8 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+# What a record may carry beside its message. Anything else (a request, say) could hold what must not be kept.
+_EXTRA = {"edit", "kind", "organization", "run", "seen", "state", "status", "stream", "task"}
 
 
 class LineFormatter(structlog.stdlib.ProcessorFormatter):
@@ -21,7 +23,9 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
 
     def __init__(self, processors: list[Any], **kwargs: Any) -> None:
         super().__init__(
-            processors=processors, foreign_pre_chain=[*_SHARED, reduce_exception], pass_foreign_args=False
+            processors=processors,
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow=_EXTRA), reduce_exception],
+            pass_foreign_args=False,
         )
 
 

@@ -107,7 +107,6 @@ class Migration(migrations.Migration):
                 ('customer_email', models.TextField(blank=True, default='')),
                 ('customer_external_id', models.TextField(blank=True, default='')),
                 ('customer_sip_uri', models.TextField(blank=True, default='')),
-                ('chat_count', models.IntegerField(default=0)),
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='sessions_app.organization')),
             ],
             options={

@@ -29,7 +29,6 @@ class Session(Mirrored):
     customer_email = models.TextField(blank=True, default="")
     customer_external_id = models.TextField(blank=True, default="")
     customer_sip_uri = models.TextField(blank=True, default="")
-    chat_count = models.IntegerField(default=0)
 
     objects: ClassVar[SessionQuerySet] = SessionQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
 
