@@ -1,0 +1,251 @@
+"""Owns the index of words and of parts of phone numbers: what goes in, and how it is asked. Knows no sessions.
+
+Both databases hold the same words, because text is folded here and neither database's own parser sees it:
+on PostgreSQL as lexemes of a tsvector, on SQLite as tokens of an FTS5 row.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.fields import BooleanField
+
+from sessions_app.models import NumberSuffix, SearchText
+
+# A tsvector may have 1 MB, which folded text of this size cannot pass: a distinct word takes at most twice its
+# bytes in there, but for the few of one byte.
+SAID_BYTES = 500_000
+LABEL_BYTES = 5_000
+WORD_LENGTH = 200
+# Of a longer run of digits only the end is searched: it is no phone number.
+NUMBER_LENGTH = 40
+SHORTEST_PART = 3
+_VARIABLES = 900
+_TABLE = SearchText._meta.db_table
+_SUFFIXES = NumberSuffix._meta.db_table
+
+
+class WordsRow(NamedTuple):
+    """What is found of one session or chat: its names, and what was said in it."""
+
+    source: str
+    parent_id: str
+    # The session that is found by it; '' for a chat without one.
+    session_id: str
+    labels: str
+    said: str
+
+
+class _Folding(dict[int, str | None]):
+    """Maps a character to itself, to a space where words end, or to nothing for a diacritic; learns as it goes."""
+
+    def __missing__(self, code: int) -> str | None:
+        character = chr(code)
+        folded: str | None = " "
+        if unicodedata.combining(character):
+            folded = None
+        elif _is_ideograph(code):
+            folded = f" {character} "
+        elif character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}:
+            folded = character
+        self[code] = folded
+        return folded
+
+
+def _is_ideograph(code: int) -> bool:
+    """Kana and Han are written without spaces: each stands as a word."""
+    return 0x3040 <= code <= 0x30FF or 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF
+
+
+_FOLDING = _Folding()
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+
+
+def fold(text: str) -> str:
+    """Return `text` as words apart by spaces: lower case, without diacritics, letters and digits only."""
+    if text.isascii():
+        return text.translate(_ASCII)
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    return unicodedata.normalize("NFC", decomposed.translate(_FOLDING))
+
+
+def words_of(text: str) -> list[str]:
+    """Return the folded words in their order, each cut to WORD_LENGTH."""
+    return [word[:WORD_LENGTH] for word in fold(text).split()]
+
+
+def index_words(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
+    """Replace what is found of these sessions and chats, inside the caller's transaction.
+
+    Rows are taken in one order by every writer, so that concurrent ones wait and do not deadlock.
+    """
+    if not rows:
+        return
+    ordered = sorted(rows, key=lambda row: (row.source, row.parent_id))
+    write = _index_in_postgres if connection.vendor == "postgresql" else _index_in_sqlite
+    write(cursor, organization_id, ordered)
+
+
+def _index_in_postgres(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
+    # One position a word suffices: words are AND-ed, never phrases. Weight A tells names from what was said.
+    labels = [_lexemes(_cut(row.labels, LABEL_BYTES), ":1A") for row in rows]
+    said = [_lexemes(_cut(row.said, SAID_BYTES), ":1") for row in rows]
+    cursor.execute(
+        f"INSERT INTO {_TABLE} (organization_id, source, parent_id, session_id, is_cut, words)"  # noqa: S608 - our own table's name
+        " SELECT %s, source, parent_id, session_id, is_cut, labels::tsvector || said::tsvector"
+        " FROM unnest(%s::text[], %s::text[], %s::text[], %s::boolean[], %s::text[], %s::text[])"
+        " AS offered (source, parent_id, session_id, is_cut, labels, said)"
+        " ON CONFLICT (source, parent_id) DO UPDATE SET organization_id = excluded.organization_id,"
+        " session_id = excluded.session_id, is_cut = excluded.is_cut, words = excluded.words",
+        [organization_id, *map(list, zip(*map(_place, rows), strict=True)), labels, said],
+    )
+
+
+def _index_in_sqlite(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
+    cursor.executemany(
+        f"INSERT INTO {_TABLE} (organization_id, source, parent_id, session_id, is_cut)"  # noqa: S608 - our own table's name
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (source, parent_id) DO UPDATE SET"
+        " organization_id = excluded.organization_id, session_id = excluded.session_id,"
+        " is_cut = excluded.is_cut",
+        [(organization_id, *_place(row)) for row in rows],
+    )
+    rowids = _rowids(cursor, rows)
+    cursor.executemany(
+        "INSERT OR REPLACE INTO sessions_app_searchwords (rowid, labels, said) VALUES (%s, %s, %s)",
+        [
+            (
+                rowids[row.source, row.parent_id],
+                _lexemes(_cut(row.labels, LABEL_BYTES)),
+                _lexemes(_cut(row.said, SAID_BYTES)),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _rowids(cursor: CursorWrapper, rows: Sequence[WordsRow]) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for start in range(0, len(rows), _VARIABLES):
+        ids = [row.parent_id for row in rows[start : start + _VARIABLES]]
+        cursor.execute(
+            f"SELECT id, source, parent_id FROM {_TABLE}"  # noqa: S608 - our own table's name
+            f" WHERE source IN ('session', 'chat') AND parent_id IN ({', '.join(['%s'] * len(ids))})",
+            ids,
+        )
+        found |= {(source, parent_id): rowid for rowid, source, parent_id in cursor.fetchall()}
+    return found
+
+
+def _place(row: WordsRow) -> tuple[str, str, str, bool]:
+    return row.source, row.parent_id, row.session_id, _is_cut(row.said)
+
+
+def _is_cut(said: str) -> bool:
+    """What was cut before it came here ends within one character of the limit."""
+    return len(said) > SAID_BYTES // 4 - 4 and len(said.encode(errors="replace")) > SAID_BYTES - 4
+
+
+def _cut(text: str, size: int) -> str:
+    folded = fold(text)
+    if len(folded) <= size // 4:
+        return folded
+    return folded.encode(errors="replace")[:size].decode(errors="ignore")
+
+
+def _lexemes(folded: str, suffix: str = "") -> str:
+    return " ".join(word[:WORD_LENGTH] + suffix for word in sorted(set(folded.split())))
+
+
+def matching(query: str, *, names_too: bool) -> QuerySet[SearchText]:
+    """Return the rows in which every word of `query` occurs, the last one as a beginning. No words: no rows.
+
+    `names_too` looks at names and customers as well as at what was said.
+    """
+    words = words_of(query)
+    if not words:
+        return SearchText.objects.none()
+    condition = RawSQL(*_condition(words, names_too), output_field=BooleanField())  # noqa: S611 - the words are a parameter
+    return SearchText.objects.filter(condition)
+
+
+def matching_session_ids(query: str, *, names_too: bool = False) -> QuerySet[Any, str]:
+    """Return, for `id__in`, the sessions in whose words or whose chats' words `query` occurs."""
+    return matching(query, names_too=names_too).exclude(session_id="").values_list("session_id", flat=True)
+
+
+def matching_chat_ids(query: str, *, names_too: bool = False) -> QuerySet[Any, str]:
+    """Return, for `id__in`, the chats in whose words `query` occurs."""
+    return matching(query, names_too=names_too).filter(source="chat").values_list("parent_id", flat=True)
+
+
+def _condition(words: Sequence[str], names_too: bool) -> tuple[str, tuple[str]]:
+    if connection.vendor == "postgresql":
+        mark = ":ABCD" if names_too else ":D"
+        asked = " & ".join(f"'{word}'{mark}" for word in words) + "*"
+        return f"{_TABLE}.words @@ %s::tsquery", (asked,)
+    asked = " AND ".join(f'"{word}"' for word in words) + "*"
+    if not names_too:
+        asked = f"said : ({asked})"
+    return (
+        f"{_TABLE}.id IN (SELECT rowid FROM sessions_app_searchwords WHERE sessions_app_searchwords MATCH %s)",  # noqa: S608 - our own table's name
+        (asked,),
+    )
+
+
+def index_numbers(cursor: CursorWrapper, digits: Iterable[str]) -> None:
+    """Remember numbers, digits alone, by every suffix of three digits and more. Known numbers cost one look."""
+    numbers = {number for number in digits if len(number) >= SHORTEST_PART}
+    news = sorted(numbers - _known_numbers(cursor, sorted(numbers)))
+    pairs = sorted((suffix, number) for number in news for suffix in suffixes(number))
+    if not pairs:
+        return
+    into = f"INSERT INTO {_SUFFIXES} (suffix, digits)"
+    if connection.vendor == "postgresql":
+        columns = [list(column) for column in zip(*pairs, strict=True)]
+        cursor.execute(
+            f"{into} SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",  # noqa: S608 - our own table's name
+            columns,
+        )
+    else:
+        cursor.executemany(f"{into} VALUES (%s, %s) ON CONFLICT DO NOTHING", pairs)
+
+
+def suffixes(digits: str) -> list[str]:
+    """Return every suffix of at least three digits, the longest first."""
+    end = digits[-NUMBER_LENGTH:]
+    return [end[start:] for start in range(len(end) - SHORTEST_PART + 1)]
+
+
+def _known_numbers(cursor: CursorWrapper, numbers: Sequence[str]) -> set[str]:
+    known: set[str] = set()
+    for start in range(0, len(numbers), _VARIABLES):
+        part = numbers[start : start + _VARIABLES]
+        cursor.execute(
+            f"SELECT digits FROM {_SUFFIXES} WHERE suffix IN ({', '.join(['%s'] * len(part))})",  # noqa: S608 - our own table's name
+            [number[-NUMBER_LENGTH:] for number in part],
+        )
+        known |= {row[0] for row in cursor.fetchall()}
+    return known
+
+
+def next_prefix(prefix: str) -> str:
+    """Return the least text after all that begin with `prefix`, in byte order: prefix <= text < this."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return "\U0010ffff" * (len(prefix) + 1)
+    following = ord(kept[-1]) + 1
+    # Surrogates are no characters: after U+D7FF comes U+E000.
+    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
+
+
+def numbers_with(part: str) -> QuerySet[Any, str]:
+    """Return, for `customer_digits__in`, the known numbers that contain these digits (three or more)."""
+    return NumberSuffix.objects.filter(suffix__gte=part, suffix__lt=next_prefix(part)).values_list(
+        "digits", flat=True
+    )
