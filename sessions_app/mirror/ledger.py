@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
@@ -36,7 +35,7 @@ def open_run(
     stream: Stream,
     kind: RunKind,
     lease: HeldLease,
-    started_by: User | None = None,
+    started_by_id: int | None = None,
 ) -> Iterator[SyncRun]:
     """Open a run and give it a final state, whatever happens.
 
@@ -48,7 +47,7 @@ def open_run(
         stream=stream,
         kind=kind,
         lease_number=lease.number,
-        started_by=started_by,
+        started_by_id=started_by_id,
         started_at=timezone.now(),
     )
     error = "interrupted"

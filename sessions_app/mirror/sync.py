@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.contrib.auth.models import User
-
 from sessions_app.mirror.connection import open_client
-from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease
+from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease, is_held
 from sessions_app.mirror.ledger import WrongOrganization, close_expired_runs, count, open_run
 from sessions_app.mirror.names import sync_names
 from sessions_app.mirror.quarantine import quarantine
@@ -41,12 +39,14 @@ def sync_organization(
     streams: tuple[Stream, ...] = (Stream.NAMES, Stream.SESSIONS, Stream.CHATS),
     full: bool = False,
     since: datetime | None = None,
-    started_by: User | None = None,
+    started_by_id: int | None = None,
     progress: Progress | None = None,
 ) -> list[SyncRun]:
     """Pull streams one after the other. Raises LeaseTaken at the first one that another run holds."""
     return [
-        sync_stream(organization, stream, full=full, since=since, started_by=started_by, progress=progress)
+        sync_stream(
+            organization, stream, full=full, since=since, started_by_id=started_by_id, progress=progress
+        )
         for stream in streams
     ]
 
@@ -57,7 +57,7 @@ def sync_stream(
     *,
     full: bool = False,
     since: datetime | None = None,
-    started_by: User | None = None,
+    started_by_id: int | None = None,
     progress: Progress | None = None,
 ) -> SyncRun:
     """Pull one stream and return its run in its final state. Raises LeaseTaken.
@@ -68,7 +68,7 @@ def sync_stream(
     kind = _kind(organization, stream, full=full or since is not None)
     with (
         hold_lease(organization, stream, kind) as lease,
-        open_run(organization, stream, kind, lease, started_by) as run,
+        open_run(organization, stream, kind, lease, started_by_id) as run,
         open_client(organization) as client,
     ):
         pull = _Pull(organization, stream, client, lease, run, progress)
@@ -87,8 +87,12 @@ def _kind(organization: Organization, stream: Stream, *, full: bool) -> RunKind:
     if stream == Stream.NAMES:
         return RunKind.BACKFILL
     watermarks = Watermark.objects.filter(organization=organization, stream=stream)
-    first = not watermarks.filter(backfilled_at__isnull=False, updated_at__isnull=False).exists()
-    return RunKind.BACKFILL if full or first else RunKind.INCREMENTAL
+    watermark = watermarks.filter(updated_at__isnull=False).first()
+    if full or watermark is None:
+        return RunKind.BACKFILL
+    # While the first backfill is under way elsewhere, what is new arrives beside it.
+    done = watermark.backfilled_at is not None or is_held(organization, stream, RunKind.BACKFILL)
+    return RunKind.INCREMENTAL if done else RunKind.BACKFILL
 
 
 class _Pull:

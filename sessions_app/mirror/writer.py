@@ -221,7 +221,7 @@ def _replace_costs(cursor: CursorWrapper, batch: _Batch, records: list[Record]) 
     table, organization_id = batch.table, batch.organization.pk
     ids = [record.id for record in records]
     source = f" AND source = '{table.source.value}'"
-    old = [
+    old: list[LineRow | ReportedRow] = [
         *_old_rows(LineRow, select_rows(cursor, _LINES, _LINE_COLUMNS, "parent_id", ids, source)),
         *_old_rows(
             ReportedRow,
@@ -245,9 +245,9 @@ def _replace_costs(cursor: CursorWrapper, batch: _Batch, records: list[Record]) 
     change_rollup(cursor, zone, old, [*lines, *reported])
 
 
-def _old_rows(kind: type[_Row], rows: list[tuple[Any, ...]]) -> list[_Row]:
-    place = kind._fields.index("occurred_at")
-    return [kind._make((*row[:place], stored_time(row[place]), *row[place + 1 :])) for row in rows]
+def _old_rows(kind: type[_Row], stored: list[tuple[Any, ...]]) -> list[_Row]:
+    rows = [kind(*values) for values in stored]
+    return [row._replace(occurred_at=stored_time(row.occurred_at)) for row in rows]
 
 
 def _replace_payloads(cursor: CursorWrapper, table: MirrorTable, records: list[Record]) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from sessions_app.vapi.json import JsonObject, dump_bytes
 from sessions_app.vapi.redaction import REDACTED
@@ -39,5 +38,5 @@ def _lasting_text(key: str, text: str, *, inside: bool) -> str:
     if inside and key.lower().endswith(("url", "urls")):
         return ""
     if REDACTED in text and text.startswith(("http://", "https://")):
-        return urlunsplit(urlsplit(text)._replace(query="", fragment=""))
+        return text.partition("?")[0].partition("#")[0]
     return text
