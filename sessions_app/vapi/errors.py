@@ -50,31 +50,31 @@ class VapiError(Exception):
         return "no answer" if self.status is None else str(self.status)
 
 
-class Gone(VapiError):  # noqa: N818 - named for what the answer means
+class Gone(VapiError):
     """Vapi answered 404 for this very id."""
 
 
-class Refused(VapiError):  # noqa: N818 - named for what the answer means
+class Refused(VapiError):
     """Vapi understood and said no: any 4xx but 408 and 429. Status None: the id could not be sent."""
 
     def _outcome(self) -> str:
         return "not sent" if self.status is None else str(self.status)
 
 
-class WritesOff(VapiError):  # noqa: N818 - named for what the answer means
+class WritesOff(VapiError):
     """A write was tried while writing is off. Nothing was sent."""
 
     def _outcome(self) -> str:
         return "not sent, writing is off"
 
 
-class Unavailable(VapiError):  # noqa: N818 - named for what the answer means
+class Unavailable(VapiError):
     """Vapi could not be asked, or its answer could not be read. Proves nothing about any row.
 
     `retry_after` is in seconds. Of a body that could not be read only type, length and hash are kept.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument for each thing that may be known
+    def __init__(
         self,
         method: str,
         path: str,

@@ -14,7 +14,7 @@ LONGEST_ID = 200
 _TYPES: dict[type, str] = {dict: "object", list: "list", str: "string", bool: "boolean", type(None): "null"}
 
 
-class BadRecord(ValueError):  # noqa: N818 - named for what is wrong, as the other refusals are
+class BadRecord(ValueError):
     """A record that cannot be mirrored. Field and reason are safe for logs: the value is in neither."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -69,7 +69,7 @@ class Fields:
         value = self.payload.get(key)
         if value is None:
             return None
-        if isinstance(value, Decimal) and abs(value) <= most and value == value.to_integral_value():
+        if isinstance(value, Decimal) and 0 <= value <= most and value == value.to_integral_value():
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             if 0 <= value <= most:

@@ -12,7 +12,7 @@ JsonObject = dict[str, Any]
 _SIXTY_FOUR_BITS = range(-(2**63), 2**64)
 
 
-class BadJson(ValueError):  # noqa: N818 - named for what is wrong, as the other refusals are
+class BadJson(ValueError):
     """The text is no JSON that can be kept. Says what is wrong, never quotes the text."""
 
 

@@ -10,7 +10,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 
-class BadMoney(ValueError):  # noqa: N818 - named for what is wrong, as the other refusals are
+class BadMoney(ValueError):
     """What was given is no amount that a column of 18 digits, 12 of them after the point, can hold."""
 
 
@@ -22,7 +22,8 @@ def parse_usd(value: object) -> Decimal | None:
     if value is None:
         return None
     number = _to_decimal(value)
-    if not number.is_finite() or abs(number) > LARGEST_USD + 1:
+    # Not abs(): that rounds to the context's digits, and overflows.
+    if not number.is_finite() or number.copy_abs() > LARGEST_USD + 1:
         raise BadMoney("not a finite amount below 1,000,000 dollars")
     rounded = number.quantize(PICO_DOLLAR, context=_CONTEXT)
     if abs(rounded) > LARGEST_USD:
