@@ -1,0 +1,84 @@
+"""Early pytest plugin: the suite's environment, and the database that it runs on.
+
+TEST_DATABASE is `sqlite` (without a word) or `postgresql`. PostgreSQL is at TEST_DATABASE_URL, else a server
+of the suite's own. With xdist the controller prepares all this once; its workers inherit it.
+Settings are not loaded yet when this runs, and nothing of a person's own `.env` reaches them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from tests import postgresql
+from vapiadmin.environment import KNOWN
+
+# Every variable is set, because `.env` fills what is not.
+_ENVIRONMENT = {
+    "ALLOWED_HOSTS": "127.0.0.1,localhost",
+    "CACHE_URL": "locmemcache://",
+    "CELERY_BROKER_URL": "",
+    "CSRF_TRUSTED_ORIGINS": "http://127.0.0.1:8000",
+    "DEBUG": "on",
+    "FIELD_ENCRYPTION_KEYS": "",
+    "LOG_LEVEL": "INFO",
+    "PORT": "8000",
+    "PUBLIC_URL": "http://127.0.0.1:8000",
+    "SECRET_KEY": "",
+    "TIME_ZONE": "UTC",
+    "VAPI_API_KEY": "",
+    # Nobody listens there: a test that forgets the sandbox fails at once.
+    "VAPI_BASE_URL": "http://127.0.0.1:9",
+}
+_VENDORS = ("sqlite", "postgresql")
+
+
+class Preparation:
+    """What the controller made and ends."""
+
+    def __init__(self) -> None:
+        self.var = tempfile.mkdtemp(prefix="vapiadmin-tests-")
+        self.server: postgresql.Server | None = None
+
+    def database_url(self) -> str:
+        vendor = os.environ.get("TEST_DATABASE") or "sqlite"
+        if vendor not in _VENDORS:
+            raise pytest.UsageError(f"TEST_DATABASE must be one of {', '.join(_VENDORS)}.")
+        if vendor == "sqlite":
+            return f"sqlite:///{self.var}/tests.sqlite3"
+        if os.environ.get("TEST_DATABASE_URL"):
+            return os.environ["TEST_DATABASE_URL"]
+        try:
+            self.server = postgresql.start()
+        except postgresql.NoPostgres as error:
+            raise pytest.UsageError(str(error)) from None
+        return self.server.url
+
+    def end(self) -> None:
+        if self.server:
+            self.server.stop()
+        shutil.rmtree(self.var, ignore_errors=True)
+
+
+_preparation = pytest.StashKey[Preparation]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Prepare before pytest-django loads the settings."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    prepared = early_config.stash[_preparation] = Preparation()
+    early_config.add_cleanup(prepared.end)
+    for name in KNOWN:
+        os.environ.pop(f"{name}_FILE", None)
+    os.environ.update(_ENVIRONMENT, VAR_DIR=prepared.var, DATABASE_URL=prepared.database_url())
+    # Makes the names of test databases differ from those of a suite that runs beside this one.
+    os.environ["TEST_RUN"] = str(os.getpid())
+
+
+def pytest_report_header() -> str:
+    return f"database: {os.environ.get('TEST_DATABASE') or 'sqlite'}"
