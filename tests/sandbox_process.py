@@ -1,4 +1,7 @@
-"""The simulated Vapi as tests use it: one process a test worker, put back to its seed before each test."""
+"""The simulated Vapi as tests use it: one process a test worker, put back to its seed before each test.
+
+PYTEST_DONT_REWRITE: conftest.py imports this module before pytest registers it as a plugin.
+"""
 
 import json
 import subprocess

@@ -1,5 +1,6 @@
 """Invented customers: names, numbers and addresses that follow from a language and an index."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -26,6 +27,8 @@ _FAMILY: Final[dict[str, str]] = {
     "ja": "佐々木 高橋 渡辺 小川 森田 藤井 岡本 石川 中島 前田 阿部 松本",
     "ar": "الحداد النجار الخطيب القاسم البستاني العطار الشامي الكيلاني الرفاعي الصباغ السعدي المالكي",
 }
+_STEP: Final = 7919
+_BACK: Final = pow(_STEP, -1, 10**7)
 # A short range kept for fiction or tests where the country has one, then a wide one for large sandboxes.
 _NUMBERS: Final[dict[str, tuple[tuple[str, int, str], ...]]] = {
     "en": (
@@ -77,7 +80,7 @@ def number_of(language: str, index: int) -> str:
     short, digits, wide = ranges[index % len(ranges)]
     if index < 1000:
         return f"{short}{index * 37 % 10**digits:0{digits}d}"
-    return f"{wide}{index * 7919 % 10**7:07d}"
+    return f"{wide}{index * _STEP % 10**7:07d}"
 
 
 def person(language: str, index: int) -> Person:
@@ -91,3 +94,12 @@ def person(language: str, index: int) -> Person:
         external_id=f"CRM-{language.upper()}-{index:06d}",
         sip_uri=f"sip:{local}@voice.{_DOMAINS[code % 3]}",
     )
+
+
+def indexes_of(field: str, value: str) -> set[int]:
+    """Indexes of the people who may have this number, email or externalId, in any language."""
+    if field == "number":
+        wide = int(value[-7:]) * _BACK % 10**7 if value[-7:].isdigit() else 0
+        return {*(i for i in range(1000) for speaks in _NUMBERS if number_of(speaks, i) == value), wide}
+    digits = re.search(r"(\d+)$", value.partition("@")[0])
+    return {int(digits[1])} if digits else set()

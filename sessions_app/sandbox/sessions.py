@@ -6,7 +6,7 @@ from sessions_app.sandbox.assistants import MARK, Catalogue, overrides, transien
 from sessions_app.sandbox.clock import DAY, HOUR, MINUTE, SECOND, parse_us, write_us
 from sessions_app.sandbox.conversations import REFERENCE, Conversation, Conversations, dump
 from sessions_app.sandbox.costs import Cost, session_costs, total
-from sessions_app.sandbox.people import person
+from sessions_app.sandbox.people import indexes_of, person
 from sessions_app.sandbox.seeds import Ids, mix, seed_of
 from sessions_app.sandbox.shapes import reshape
 from sessions_app.sandbox.timeline import Timeline
@@ -109,9 +109,13 @@ class Sessions:
             parties["phoneNumberId"] = self._phones[traits.business % 3]
         return parties
 
-    def candidates(self, _field: str, _value: str) -> list[int] | None:
-        """The few rows that a filter can find, where arithmetic tells: nowhere so far."""
-        return None
+    def candidates(self, field: str, value: str) -> list[int] | None:
+        """The few rows that a filter can find, where that is quicker than making the field of each."""
+        field = {"customerNumber": "number"}.get(field, field)
+        if field not in ("number", "email", "externalId"):
+            return None
+        wanted, seed, people = indexes_of(field, value), self._seed, self._people
+        return [index for index in range(self.size) if (mix(seed, index) >> 24) % people in wanted]
 
     def _customer_fields(self, traits: Traits) -> dict[str, str]:
         way = self.way(traits.index)

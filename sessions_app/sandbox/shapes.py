@@ -29,7 +29,7 @@ def _blank(messages: list[Message]) -> list[Message]:
 
 
 def _with_unknown_role(messages: list[Message]) -> list[Message]:
-    note = {
+    note: Message = {
         "role": "supervisor",
         "content": "Listening in: please offer the voucher if they mention the delay.",
     }
