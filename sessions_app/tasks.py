@@ -3,24 +3,59 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
-from kombu.exceptions import OperationalError
+from django.db import transaction
 
+from sessions_app.edits import claims, push
+from sessions_app.logs import describe_error
 from sessions_app.mirror import sync
-from sessions_app.models import Organization
+from sessions_app.models import Edit, Organization
 from sessions_app.models.runs import Stream
 
 log = logging.getLogger(__name__)
 
 
+# Whoever saves a form does not wait for a broker that is away.
+BROKER_SECONDS = 0.5
+
+
 def enqueue(task: Task[Any, Any], *args: object) -> None:
-    """Say "look now" to a worker. A broker that is away is logged, never shown: beat's sweep will look anyway."""
+    """Say "look now" to a worker once the transaction is committed. A broker that is away is logged, never shown
+    and not waited for: beat's sweep will look anyway."""
+    transaction.on_commit(partial(_send, task, args))
+
+
+def _send(task: Task[Any, Any], args: tuple[object, ...]) -> None:
+    in_time = {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS, "max_retries": 1}
+    options = {**task.app.conf.broker_transport_options, **in_time, "interval_start": 0, "interval_max": 0}
     try:
-        task.apply_async(args=args, retry=False, ignore_result=True)
-    except OperationalError:
-        log.warning("task not enqueued: the broker is away", extra={"task": task.name})
+        with task.app.connection_for_write(
+            connect_timeout=BROKER_SECONDS, transport_options=options
+        ) as broker:
+            producer = task.app.amqp.Producer(broker, auto_declare=False)
+            task.apply_async(args=args, producer=producer, retry=False, ignore_result=True)
+    except Exception as error:  # Each transport has errors of its own, and none may be shown.
+        log.warning("task not enqueued", extra={"task": task.name, "error": describe_error(error)})
+
+
+@shared_task
+def sweep() -> None:
+    """Look at what is due: a push for each edit whose turn it is, an end for each run whose worker died."""
+    for edit_id in claims.due_edits():
+        enqueue(push_edit, edit_id)
+    sync.close_expired_runs()
+
+
+@shared_task
+def push_edit(edit_id: int) -> None:
+    """Push an edit, then the next one of its session."""
+    if Edit.objects.filter(pk=edit_id).exists():
+        push.push_edit(edit_id)
+        for following_id in claims.due_edits(Edit.objects.get(pk=edit_id).session_id, limit=1):
+            enqueue(push_edit, following_id)
 
 
 @shared_task

@@ -1,1 +1,1 @@
-"""Manual edits on their way to Vapi: queue, push, conflicts."""
+"""Manual edits on their way to Vapi: validated, queued, pushed, settled. The row is the queue."""

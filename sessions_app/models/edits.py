@@ -64,6 +64,10 @@ class Edit(models.Model):
     claim_number = models.BigIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
+    # The edit that took this one's place.
+    superseded_by = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="supersedes"
+    )
 
     objects: ClassVar[EditQuerySet] = EditQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
 

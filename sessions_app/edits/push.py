@@ -1,0 +1,178 @@
+"""Owns an edit's way to Vapi: look, compare, PATCH, mirror the answer. One attempt a call, on the caller's thread.
+
+Whatever dies at whatever moment, the next attempt begins with a look, so a change is never sent twice to a different
+effect. Nothing can be done about a change made at Vapi between our GET and our PATCH: Vapi knows no If-Match.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.db import connection
+
+from sessions_app.edits import states
+from sessions_app.edits.claims import due_edits, take
+from sessions_app.edits.values import differing, remote_values
+from sessions_app.mirror.connection import NoKey, open_client
+from sessions_app.mirror.refetch import mirror_answer, stamp_missing
+from sessions_app.models import Edit
+from sessions_app.models.edits import EditState
+from sessions_app.models.mirrored import MissingReason
+from sessions_app.vapi import (
+    BadRecord,
+    Fetched,
+    Gone,
+    Refused,
+    Unavailable,
+    VapiClient,
+    VapiError,
+    WritesOff,
+)
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=5)
+# With these waits, about three hours without an answer.
+MOST_ATTEMPTS = 40
+# A Retry-After beyond this is taken for a mistake.
+LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+_GONE = "This session is gone from Vapi (404)."
+_NOT_KEPT = "Vapi took the change but did not keep it: the session stands as it was."
+# With these Vapi says itself that it did nothing. Behind a gateway's 502 or 504 the change may still be made.
+_NOT_DONE = (429, 500, 503)
+_UNREADABLE = "Vapi's answer could not be read"
+_TROUBLE = {
+    "rate_limited": "Vapi asked us to wait",
+    "server": "Vapi had an error",
+    "timeout": "Vapi did not answer in time",
+    "connection": "Vapi could not be reached",
+    "bad_body": _UNREADABLE,
+}
+
+
+def push_edit(edit_id: int) -> EditState:
+    """Push an edit if it is due and nobody else has it. Returns the state it is in afterwards."""
+    if connection.in_atomic_block:
+        raise RuntimeError("an edit is pushed outside of any transaction: it asks the network")
+    edit = Edit.objects.select_related("organization").get(pk=edit_id)
+    try:
+        if take(edit):
+            _attempt(edit)
+    except states.ClaimLost:
+        log.warning("claim lost", extra={"edit": edit_id})
+    edit.refresh_from_db(fields=["state"])
+    return EditState(edit.state)
+
+
+def push_due(limit: int = 200) -> int:
+    """Push what is due, oldest first, until nothing is or `limit` are done. Returns how many were tried."""
+    tried: set[int] = set()
+    while len(tried) < limit:
+        due = [edit_id for edit_id in due_edits(limit=limit + len(tried)) if edit_id not in tried]
+        if not due:
+            break
+        for edit_id in due[: limit - len(tried)]:
+            tried.add(edit_id)
+            push_edit(edit_id)
+    return len(tried)
+
+
+def patch_of(edit: Edit) -> tuple[str, str, dict[str, object]]:
+    """Return the exact request that the edit stands for, for a person to see: method, path, body."""
+    return "PATCH", f"/session/{edit.session_id}", dict(edit.fields)
+
+
+def _attempt(edit: Edit) -> None:
+    try:
+        with open_client(edit.organization) as client:
+            _compare_and_patch(client, edit)
+    except Gone:
+        stamp_missing(edit.organization, edit.session_id, MissingReason.GONE)
+        states.settle(edit, EditState.REJECTED, error=_GONE, sent_at=edit.sent_at)
+    except Refused as refusal:
+        words = " ".join(refusal.words) or str(refusal)
+        states.settle(edit, EditState.REJECTED, error=words, sent_at=edit.sent_at)
+    except WritesOff:
+        states.put_back(edit, "")
+    except Unavailable as trouble:
+        _postpone(edit, _describe(trouble), trouble.retry_after)
+    except BadRecord:
+        _postpone(edit, f"{_UNREADABLE}.")
+    except NoKey as problem:
+        _postpone(edit, str(problem))
+
+
+def _compare_and_patch(client: VapiClient, edit: Edit) -> None:
+    found = client.get_session(edit.session_id)
+    remote = remote_values(found.payload)
+    to_send = differing(edit.fields, remote, edit.fields)
+    moved = differing(edit.base, remote, to_send)
+    if moved:
+        _mirror(edit, found)
+        theirs = {field: remote[field] for field in moved}
+        states.settle(edit, EditState.CONFLICT, theirs=theirs, error="", sent_at=None)
+    elif to_send:
+        _patch(client, edit, to_send)
+    else:
+        _apply(edit, found)
+
+
+def _patch(client: VapiClient, edit: Edit, fields: list[str]) -> None:
+    sent_before = edit.sent_at
+    states.note_sending(edit)
+    try:
+        answer = client.patch_session(edit.session_id, {field: edit.fields[field] for field in fields})
+        stands = _stands(edit, answer)
+    except (Unavailable, BadRecord) as trouble:
+        if getattr(trouble, "kind", "") != "rate_limited":
+            # The change may have been made, and only the answer lost.
+            answer = client.get_session(edit.session_id)
+            if _stands(edit, answer):
+                _apply(edit, answer)
+                return
+        if getattr(trouble, "status", None) in _NOT_DONE:
+            edit.sent_at = sent_before
+        raise
+    except VapiError:
+        edit.sent_at = sent_before
+        raise
+    if stands:
+        _apply(edit, answer)
+    else:
+        _mirror(edit, answer)
+        states.settle(edit, EditState.FAILED, error=_NOT_KEPT)
+
+
+def _stands(edit: Edit, fetched: Fetched) -> bool:
+    """Say whether Vapi holds every value of the edit. Raises BadRecord."""
+    return not differing(edit.fields, remote_values(fetched.payload), edit.fields)
+
+
+def _apply(edit: Edit, answer: Fetched) -> None:
+    """Mirror first: a worker that dies in between leaves a claim, and the next look ends here again."""
+    _mirror(edit, answer)
+    states.settle(edit, EditState.APPLIED, error="")
+
+
+def _mirror(edit: Edit, answer: Fetched) -> None:
+    mirror_answer(
+        edit.organization, answer.payload, text_replaced=answer.text_replaced, asked_at=answer.asked_at
+    )
+
+
+def _postpone(edit: Edit, why: str, retry_after: float | None = None) -> None:
+    if edit.attempts >= MOST_ATTEMPTS:
+        why = f"{why} Given up after {edit.attempts} attempts."
+        states.settle(edit, EditState.FAILED, error=why, sent_at=edit.sent_at)
+        return
+    wait = min(FIRST_WAIT * 2 ** min(edit.attempts - 1, 10), LONGEST_WAIT)
+    if retry_after is not None:
+        wait = max(wait, timedelta(seconds=min(retry_after, LONGEST_RETRY_AFTER_SECONDS)))
+    states.put_back(edit, why, wait)
+
+
+def _describe(trouble: Unavailable) -> str:
+    status = f" ({trouble.status})" if trouble.status else ""
+    return f"{_TROUBLE[trouble.kind]}{status}."

@@ -1,0 +1,34 @@
+"""Owns one sentence for people on where an edit stands and what it waits for; changes nothing."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from sessions_app.edits.claims import is_held
+from sessions_app.models import Edit
+from sessions_app.models.edits import UNDER_WAY_STATES, EditState
+from sessions_app.models.organizations import WriteMode
+
+
+def describe_standing(edit: Edit) -> str:
+    """Return what is not said by the state alone; '' where there is nothing to add. At most two queries."""
+    if edit.state == EditState.CONFLICT:
+        return "Somebody changed the same at Vapi meanwhile. Choose which value is to stand."
+    if edit.state != EditState.QUEUED:
+        return edit.error
+    return f"{edit.error} {_why_it_waits(edit)}".strip()
+
+
+def _why_it_waits(edit: Edit) -> str:
+    mode = edit.organization.write_mode
+    if mode == WriteMode.OFF:
+        return "Not sent: write mode is off."
+    if mode == WriteMode.PAUSED:
+        return "Waiting: write mode is paused."
+    if is_held(edit):
+        return "Waiting until the conflict of an earlier edit is settled."
+    if Edit.objects.filter(session_id=edit.session_id, pk__lt=edit.pk, state__in=UNDER_WAY_STATES).exists():
+        return "Waiting for an earlier edit of this session."
+    if edit.next_attempt_at and edit.next_attempt_at > timezone.now():
+        return f"Next try at {edit.next_attempt_at:%H:%M:%S} UTC."
+    return ""
