@@ -165,7 +165,8 @@ class Chats:
         if self.place(index)[1] >= 3:
             row["name"] = talk.title[:40] or f"Chat {index + 1}"
         bits = mix(self._seed, index)
-        return dump(row).replace(REFERENCE, reference(bits).encode())
+        body = dump(row)
+        return body.replace(REFERENCE, reference(bits).encode()) if self._talk.built_in else body
 
 
 def _load(messages: bytes) -> list[Message]:

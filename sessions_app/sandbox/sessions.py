@@ -180,7 +180,8 @@ class Sessions:
         body = dump(head)[:-1] + b',"messages":' + messages
         if completed:
             body += b',"artifact":' + self._artifact(traits, str(head["id"]), messages, transcript)
-        return (body + b"}").replace(REFERENCE, reference(traits.bits).encode())
+        body += b"}"
+        return body.replace(REFERENCE, reference(traits.bits).encode()) if self._talk.built_in else body
 
     def _fields(self, traits: Traits, talk: Conversation, *, completed: bool) -> dict[str, object]:
         index, fields = traits.index, dict[str, object]()

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from sessions_app.sandbox.conversations import open_conversations
+from sessions_app.sandbox.options import BadOption, parse_now
 from tests.sandbox_process import SandboxProcess
 
 Start = Callable[..., SandboxProcess]
@@ -21,7 +23,7 @@ LINES: list[dict[str, Any]] = [
         "id": "a",
         "messages": [{"role": "user", "content": "Apfelkuchen?"}, {"role": "assistant", "content": None}],
     },
-    {"id": "b", "messages": [{"role": "user", "content": "__SAID__ \ud83d\ude80"}]},
+    {"id": "b", "messages": [{"role": "user", "content": "Zwei Stück, bitte 🚀"}]},
 ]
 
 
@@ -57,19 +59,21 @@ def test_conversations_come_from_a_file(tmp_path: Path, start_sandbox: Start, na
 @pytest.mark.parametrize(
     "text", ["", "no json", '{"messages": 1}', '{"messages": [{"content": "x"}]}', "[1]"]
 )
-def test_a_bad_file_of_conversations_is_one_clear_line(tmp_path: Path, text: str) -> None:
+def test_a_bad_file_of_conversations_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "talks.jsonl"
     path.write_text(text)
-    ended = run(f"--conversations={path}")
-    assert ended.returncode == 2
-    assert len(ended.stderr.strip().splitlines()) == 1
-    assert str(path) in ended.stderr
+    with pytest.raises(BadOption, match=str(path)):
+        open_conversations(path)
 
 
-def test_an_absent_file_and_bad_options_are_one_clear_line(tmp_path: Path) -> None:
-    for option in (f"--conversations={tmp_path / 'none'}", "--faults=flood", "--now=soon", "--sessions=-1"):
+def test_bad_options_are_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "talks.jsonl.gz"
+    path.write_text("not gzip")
+    for option in (f"--conversations={path}", "--faults=flood", "--sessions=-1"):
         ended = run(option)
         assert (ended.returncode, len(ended.stderr.strip().splitlines())) == (2, 1), ended.stderr
+    with pytest.raises(BadOption):
+        parse_now("soon")
 
 
 def test_live_lets_sessions_and_turns_arrive(start_sandbox: Start) -> None:
