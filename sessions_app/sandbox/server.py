@@ -3,10 +3,12 @@
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from sessions_app.sandbox.answers import Answer, error_answer, html_answer
 from sessions_app.sandbox.clock import Clock, write_us
@@ -38,8 +40,10 @@ class Server(ThreadingHTTPServer):
         except OSError as error:
             raise BadOption(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from None
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hung up is no news."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hung up is no news; anything else is a fault of the sandbox's own."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):

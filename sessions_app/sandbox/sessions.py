@@ -136,7 +136,9 @@ class Sessions:
     def _name(self, traits: Traits, talk: Conversation) -> str | None:
         if traits.index % 6 == 2:
             return None
-        return talk.title[:40] or f"Conversation {traits.index + 1}"
+        title = talk.title or f"Conversation {traits.index + 1}"
+        longer = f"{title} · {reference(traits.bits)}"
+        return longer if talk.title and traits.bits >> 52 & 1 and len(longer) <= 40 else title
 
     def _costs(
         self, traits: Traits, talk: Conversation, *, completed: bool

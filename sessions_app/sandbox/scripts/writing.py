@@ -61,14 +61,14 @@ def read_scripts(business: int) -> list[Script]:
 
 def _slots(script: Script, name: str, reference: str, bits: int) -> dict[str, str]:
     places, days = _PLACES[script.language], _DAYS[script.language]
-    hour = 8 + bits % 10
+    hour = 8 + bits % 6
     return {
         "name": name,
         "ref": reference,
         "day": days[bits % 5],
         "otherday": days[(bits + 2) % 5],
         "time": f"{hour:02d}:{'00' if bits & 64 else '30'}",
-        "later": f"{hour + 2:02d}:15",
+        "later": f"{hour + 4:02d}:15",
         "place": places[(bits >> 7) % len(places)],
         "house": str(1 + (bits >> 12) % 140),
         "amount": f"{12 + (bits >> 17) % 480}.{(bits >> 26) % 100:02d}",
