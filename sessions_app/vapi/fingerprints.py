@@ -1,10 +1,13 @@
 """Owns the answer to "has it changed?": hashes over a payload; must not know what is compared with what."""
 
 import hashlib
+import re
 from typing import Any
 
 from sessions_app.vapi.json import JsonObject, dump_bytes
 from sessions_app.vapi.redaction import REDACTED
+
+_MAYBE_VOLATILE = re.compile(rb'"artifact"|"(?i:presigned)|' + re.escape(REDACTED).encode())
 
 
 def short_hash(*values: object) -> str:
@@ -14,8 +17,10 @@ def short_hash(*values: object) -> str:
 
 def content_hash(payload: JsonObject) -> str:
     """Hex SHA-256 of the canonical JSON. Signed addresses are made anew in every answer and left out."""
-    lasting = _lasting("", payload, inside=False)
-    return hashlib.sha256(dump_bytes(lasting, sort_keys=True)).hexdigest()
+    canonical = dump_bytes(payload, sort_keys=True)
+    if _MAYBE_VOLATILE.search(canonical):
+        canonical = dump_bytes(_lasting("", payload, inside=False), sort_keys=True)
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def _lasting(key: str, value: Any, *, inside: bool) -> Any:

@@ -1,5 +1,6 @@
 """Owns what was said: Vapi's two shapes of messages as turns, tool calls beside their results; no rows."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ _KINDS: dict[str, TurnKind] = {
 }
 _TEXT_KEYS = ("text", "content", "transcript", "refusal")
 _LONGEST_FAILURE = 200
+# Spares most results the parser; a key may be written with escapes.
+_MAYBE_FAILED = re.compile(r'"(?:errors?|success|ok|status)"|\\u')
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,24 @@ def cut(text: str, most_bytes: int) -> str:
     return text.encode()[:most_bytes].decode(errors="ignore")
 
 
+def says_nothing(messages: list[Any]) -> bool:
+    """Whether there are messages, but no word, call or refusal in any of them."""
+    entries = [entry for entry in messages if isinstance(entry, dict)]
+    return bool(entries) and not any(
+        _text(entry) or _calls(entry) or _string(entry.get("refusal")) for entry in entries
+    )
+
+
+def count_failures(messages: list[Any]) -> int:
+    """How many calls `parse_turns` would say have failed, without making the turns."""
+    placed = [(at, entry) for at, entry in enumerate(messages) if isinstance(entry, dict)]
+    return sum(bool(is_failure(result.text)) for result in _match_results(placed)[0].values())
+
+
 def is_failure(result: str) -> str:
     """Why a tool's result means failure, in a few words; '' where it does not."""
     text = result.strip()
-    if text.startswith("{"):
+    if text.startswith("{") and _MAYBE_FAILED.search(text):
         try:
             value = parse_json(text)
         except BadJson:
@@ -129,8 +146,8 @@ def _match_results(
     for at, entry in placed:
         for index, call in enumerate(_calls(entry)):
             waiting.setdefault(_string(call.get("id")), []).append((at, index))
-        answered = _string(entry.get("tool_call_id")) or _string(entry.get("toolCallId"))
-        if answered and waiting.get(answered):
+        answered = entry.get("tool_call_id") or entry.get("toolCallId")
+        if answered and isinstance(answered, str) and waiting.get(answered):
             results[waiting[answered].pop(0)] = _Result(at, _text(entry))
             taken.add(at)
     return results, taken
@@ -155,6 +172,8 @@ def _turn(position: int, entry: dict[str, Any], results: dict[tuple[int, int], _
 
 def _calls(entry: dict[str, Any]) -> list[dict[str, Any]]:
     calls = entry.get("tool_calls") or entry.get("toolCalls")
+    if not calls:
+        return []
     return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
 

@@ -10,7 +10,7 @@ from sessions_app.vapi.costs import CostEntry, parse_costs
 from sessions_app.vapi.fields import BadRecord, Fields
 from sessions_app.vapi.fingerprints import content_hash, short_hash
 from sessions_app.vapi.json import JsonObject, dump_payload
-from sessions_app.vapi.messages import Turn, parse_turns, spoken_words
+from sessions_app.vapi.messages import Turn, count_failures, parse_turns, says_nothing, spoken_words
 
 __all__ = [
     "BadRecord",
@@ -206,7 +206,6 @@ def _fields(payload: object) -> Fields:
 
 
 def _shared(fields: Fields, messages: list[Any], text_replaced: bool) -> dict[str, Any]:
-    turns = parse_turns(messages)
     return {
         "id": fields.required_id("id"),
         "org_id": fields.required_id("orgId"),
@@ -215,16 +214,12 @@ def _shared(fields: Fields, messages: list[Any], text_replaced: bool) -> dict[st
         "squad_id": fields.text("squadId"),
         "cost_usd": fields.usd("cost"),
         "message_count": len(messages),
-        "failed_tool_count": sum(call.failed for turn in turns for call in turn.tool_calls),
-        "blank_content": bool(turns) and not any(map(_says_something, turns)),
+        "failed_tool_count": count_failures(messages),
+        "blank_content": says_nothing(messages),
         "costs": parse_costs(fields),
         "payload": fields.payload,
         "text_replaced": text_replaced,
     }
-
-
-def _says_something(turn: Turn) -> bool:
-    return bool(turn.text or turn.tool_calls or turn.refusal)
 
 
 def _chat_input(fields: Fields) -> list[Any]:

@@ -65,24 +65,39 @@ _QUOTED_PAIR = re.compile(
     r'"([A-Za-z0-9_ \-]{1,80})(\\{0,15}"[ \t\r\n]*:[ \t\r\n]*\\{0,15}")((?:[^"\\]|\\(?!\\{0,15}"))+)'
 )
 
-# The look at the whole body: lower case, without what keys may be written with or without.
+# The look at the whole body: lower case, without what may stand in or after a key in some spelling only. Line
+# breaks and tabs in JSON that is quoted inside a string leave an n, r or t behind, so those letters go as well.
 _LOWER = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
-_DROPPED = b"_-\\ \t\r\n"
+_DROPPED = b"_-\\ \t\r\nnrtNRT"
 _NORMAL = {byte: chr(byte + 32) for byte in range(65, 91)} | dict.fromkeys(map(ord, "_- "))
-_ENDINGS = "|".join(f'(?<={ending}")' for ending in (*_SECRET_ENDINGS, _VARIABLES_ENDING))
-# n, r and t are what is left of a line break or tab in JSON that is quoted inside a string.
-_TELLTALE_KEY = re.compile(rf'"(?=[nrt]*:)(?:{_ENDINGS}|(?<={_PARAMETERS}")[nrt]*:[nrt]*\[)'.encode())
+
+
+def _squeeze(text: bytes) -> bytes:
+    return text.translate(_LOWER, _DROPPED)
+
+
+def _telltale_keys() -> re.Pattern[bytes]:
+    """Built so that most keys fail at a look at their last three letters."""
+    endings = [_squeeze(ending.encode()) for ending in (*_SECRET_ENDINGS, _VARIABLES_ENDING)]
+    parameters = _squeeze(_PARAMETERS.encode())
+    letters = [
+        b"[%s]" % bytes({ending[place] for ending in (*endings, parameters)}) for place in (-3, -2, -1)
+    ]
+    looks = b"|".join(b'(?<=%s":)' % ending for ending in endings)
+    return re.compile(b'":(?<=%s":)(?:%s|(?<=%s":)\\[)' % (b"".join(letters), looks, parameters))
+
+
+_TELLTALE_KEY = _telltale_keys()
 # A letter of a key (or the colon of a URL) may itself be written as an escape.
 _ESCAPED_ASCII = b"\\u00"
 
 
 def may_hold_secrets(body: bytes) -> bool:
     """A cheap look at a JSON text: False only if `redact` would change nothing in it."""
-    squeezed = body.translate(_LOWER, _DROPPED)
+    squeezed = _squeeze(body)
     return (
         b"://" in squeezed
-        or b"sip:" in squeezed
-        or b"sips:" in squeezed
+        or b"sip" in squeezed
         or _ESCAPED_ASCII in body
         or _TELLTALE_KEY.search(squeezed) is not None
     )
@@ -96,22 +111,31 @@ def redact(value: T) -> T:
 
 def _redact(value: Any) -> Any:
     if isinstance(value, str):
-        return _redact_text(value)
+        return _redact_text(value) if ":" in value else value
     if isinstance(value, dict):
-        return {key: _redact_entry(key, inner) for key, inner in value.items()}
+        return _redact_object(value)
     if isinstance(value, list):
         return [_redact(inner) for inner in value]
     return value
+
+
+def _redact_object(entries: dict[str, Any]) -> dict[str, Any]:
+    """The hot loop: most values are texts without a colon under keys that name no secret."""
+    clean = entries.copy()
+    for key, inner in entries.items():
+        if _kind_of(key):
+            clean[key] = _redact_entry(key, inner)
+        elif not isinstance(inner, str) or ":" in inner:
+            clean[key] = _redact(inner)
+    return clean
 
 
 def _redact_entry(key: str, value: Any) -> Any:
     kind = _kind_of(key)
     if kind == "secret":
         return _blank(value)
-    if kind == "variables":
-        return _blank_values(value)
     # A tool's parameters are secrets as a list of key and value; as an object they are its JSON schema.
-    if kind == "parameters" and isinstance(value, list):
+    if kind == "variables" or isinstance(value, list):
         return _blank_values(value)
     return _redact(value)
 
@@ -154,9 +178,10 @@ def _kind_of(key: str) -> _Kind:
 
 
 def _redact_text(text: str) -> str:
+    """For texts with a colon: without one there is neither an address nor a key with its value."""
     if '"' in text and text.lstrip()[:1] in ("{", "["):
         text = _redact_quoted_json(text)
-    if '"' in text and ":" in text:
+    if '"' in text:
         text = _QUOTED_PAIR.sub(_fix_pair, text)
     if "://" in text:
         text = _URL.sub(_fix_url, text)
