@@ -1,0 +1,264 @@
+"""Owns which parameters each list takes, for REST and the browser alike, so that a query string works in both.
+
+Strict: a parameter that is not known, given twice with two meanings, or not understood is an error of the set's
+form. Knows no request and no page; what a face itself takes (cursor, ordering) it names in `other_names`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+import django_filters
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.db.models import QuerySet
+
+from sessions_app.models import Chat, CostLine, Edit, Organization, Session, SyncRun
+from sessions_app.models.costs import Source
+from sessions_app.models.edits import EditState
+from sessions_app.models.runs import RunKind, RunState, Stream
+from sessions_app.search.box import digits_in, search_chats, search_sessions
+from sessions_app.search.parameters import (
+    ListField,
+    ListFilter,
+    MissingFilter,
+    MomentFilter,
+    NumberListFilter,
+    TextFilter,
+    UsdFilter,
+    bounds,
+)
+from sessions_app.search.words import SHORTEST_PART, matching_chat_ids, matching_session_ids, numbers_with
+
+_LIST_FIELDS = (ListField,)
+
+
+class OrganizationFilter(ListFilter):
+    """Organizations by slug, asked for first and by themselves, so that the rows' own index can be used."""
+
+    def filter(self, qs: QuerySet[Any], value: Collection[str]) -> QuerySet[Any]:
+        if not value:
+            return qs
+        ids = list(Organization.objects.filter(slug__in=value).order_by().values_list("pk", flat=True))
+        return qs.filter(organization_id=ids[0]) if len(ids) == 1 else qs.filter(organization_id__in=ids)
+
+
+class WordsFilter(django_filters.CharFilter):
+    """Rows that a text finds, as `found` says."""
+
+    def __init__(
+        self, *args: Any, found: Callable[[QuerySet[Any], str], QuerySet[Any]], **options: Any
+    ) -> None:
+        self.found = found
+        super().__init__(*args, max_length=1000, **options)
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return self.found(qs, value) if value else qs
+
+
+class NumberField(forms.CharField):
+    """A customer's number, or at least three digits of it."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if text and len(digits_in(text)) < SHORTEST_PART:
+            raise forms.ValidationError("Enter at least three digits.")
+        return text
+
+
+class NumberPartFilter(django_filters.Filter):
+    field_class = NumberField
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return qs.filter(customer_digits__in=numbers_with(digits_in(value))) if value else qs
+
+
+class NumberFilter(TextFilter):
+    """A customer's number as it stands; its digits lead to it by index."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        digits = "".join(filter(str.isdecimal, value))
+        return (
+            qs.filter(customer_digits=digits, customer_number=value) if digits else super().filter(qs, value)
+        )
+
+
+class EditStateFilter(ListFilter):
+    """Sessions with an edit in one of these states."""
+
+    def filter(self, qs: QuerySet[Any], value: Collection[str]) -> QuerySet[Any]:
+        if not value:
+            return qs
+        return qs.filter(pk__in=Edit.objects.filter(state__in=value).order_by().values("session_id"))
+
+
+class StrictFilterSet(django_filters.FilterSet):
+    """A filter set in whose form an unknown or repeated parameter is an error."""
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        queryset: QuerySet[Any] | None = None,
+        *,
+        other_names: Collection[str] = (),
+        **options: Any,
+    ) -> None:
+        self.other_names = frozenset(other_names)
+        super().__init__(data, queryset, **options)
+
+    @property
+    def form(self) -> forms.Form:
+        if not hasattr(self, "_strict_form"):
+            self._strict_form: forms.Form = super().form
+            for name, message in self._strange_parameters():
+                self._strict_form.errors.setdefault(name, self._strict_form.error_class()).append(message)
+        return self._strict_form
+
+    def _strange_parameters(self) -> list[tuple[str, str]]:
+        strange: list[tuple[str, str]] = []
+        for name in self.data or ():
+            known = self.filters.get(name)
+            if known is None:
+                if name not in self.other_names:
+                    strange.append((NON_FIELD_ERRORS, f"Unknown parameter: {name[:50]}"))
+            elif not issubclass(known.field_class, _LIST_FIELDS) and _is_repeated(self.data, name):
+                strange.append((name, "Give this parameter once."))
+        return strange
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Return the names of all parameters."""
+        return frozenset(cls.base_filters)
+
+
+def _is_repeated(data: Mapping[str, Any], name: str) -> bool:
+    return hasattr(data, "getlist") and len(data.getlist(name)) > 1
+
+
+_Set = TypeVar("_Set", bound=type[StrictFilterSet])
+
+
+def taking(*groups: Mapping[str, django_filters.Filter]) -> Callable[[_Set], _Set]:
+    """Add groups of like parameters to a set."""
+
+    def add(filter_set: _Set) -> _Set:
+        for group in groups:
+            filter_set.base_filters.update(group)
+        return filter_set
+
+    return add
+
+
+def _texts(*columns: str) -> dict[str, django_filters.Filter]:
+    exact = {column: TextFilter(field_name=column) for column in columns}
+    parts = {
+        f"{column}__contains": TextFilter(
+            field_name=column, lookup_expr="icontains", label=f"{column.replace('_', ' ')} contains"
+        )
+        for column in columns
+    }
+    return exact | parts
+
+
+def _lists(*columns: str) -> dict[str, django_filters.Filter]:
+    return {column: ListFilter(field_name=column) for column in columns}
+
+
+def _words_in_sessions(sessions: QuerySet[Any], text: str) -> QuerySet[Any]:
+    return sessions.filter(pk__in=matching_session_ids(text))
+
+
+def _words_in_chats(chats: QuerySet[Any], text: str) -> QuerySet[Any]:
+    return chats.filter(pk__in=matching_chat_ids(text))
+
+
+@taking(
+    _lists("id", "status", "assistant_id", "squad_id", "phone_number_id", "customer_id"),
+    _texts("name", "customer_name", "customer_email", "customer_external_id"),
+    bounds(MomentFilter, "created_at"),
+    bounds(MomentFilter, "updated_at"),
+    bounds(MomentFilter, "expires_at"),
+    bounds(MomentFilter, "idle_expires_at"),
+    bounds(UsdFilter, "cost_usd"),
+)
+class SessionFilterSet(StrictFilterSet):
+    """What the list of sessions takes."""
+
+    organization = OrganizationFilter()
+    customer_number = NumberFilter(field_name="customer_number")
+    customer_number__contains = NumberPartFilter(label="customer number contains")
+    missing = MissingFilter(label="missing at Vapi")
+    edit_state = EditStateFilter(choices=EditState.values, label="edits")
+    q = WordsFilter(found=_words_in_sessions, label="words said")
+    search = WordsFilter(found=search_sessions, label="search")
+
+    class Meta:
+        model = Session
+        fields: list[str] = []
+
+
+@taking(
+    _lists("id", "session_id", "previous_chat_id", "assistant_id", "squad_id"),
+    _texts("name"),
+    bounds(MomentFilter, "created_at"),
+    bounds(MomentFilter, "updated_at"),
+    bounds(UsdFilter, "cost_usd"),
+)
+class ChatFilterSet(StrictFilterSet):
+    """What the list of chats takes."""
+
+    organization = OrganizationFilter()
+    missing = MissingFilter(label="missing at Vapi")
+    q = WordsFilter(found=_words_in_chats, label="words said")
+    search = WordsFilter(found=search_chats, label="search")
+
+    class Meta:
+        model = Chat
+        fields: list[str] = []
+
+
+@taking(
+    _lists("id", "session_id", "chat_id", "kind", "analysis_type", "provider", "model"),
+    _lists("assistant_id", "squad_id", "phone_number_id"),
+    bounds(MomentFilter, "occurred_at"),
+    bounds(UsdFilter, "cost_usd"),
+)
+class CostLineFilterSet(StrictFilterSet):
+    """What the list of cost lines takes."""
+
+    organization = OrganizationFilter()
+    source = ListFilter(choices=Source.values, field_name="source")
+
+    class Meta:
+        model = CostLine
+        fields: list[str] = []
+
+
+@taking(_lists("session_id", "kind", "source"), bounds(MomentFilter, "created_at"))
+class EditFilterSet(StrictFilterSet):
+    """What the list of edits takes."""
+
+    organization = OrganizationFilter()
+    id = NumberListFilter(field_name="id")
+    state = ListFilter(choices=EditState.values, field_name="state")
+
+    class Meta:
+        model = Edit
+        fields: list[str] = []
+
+
+@taking(bounds(MomentFilter, "started_at"))
+class SyncRunFilterSet(StrictFilterSet):
+    """What the list of sync runs takes."""
+
+    organization = OrganizationFilter()
+    stream = ListFilter(choices=Stream.values, field_name="stream")
+    kind = ListFilter(choices=RunKind.values, field_name="kind")
+    state = ListFilter(choices=RunState.values, field_name="state")
+
+    class Meta:
+        model = SyncRun
+        fields: list[str] = []
