@@ -7,7 +7,9 @@ effect. Nothing can be done about a change made at Vapi between our GET and our 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 
 from django.db import connection
 
@@ -38,6 +40,7 @@ LONGEST_WAIT = timedelta(minutes=5)
 MOST_ATTEMPTS = 40
 # A Retry-After beyond this is taken for a mistake.
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+_BATCH = 200
 _GONE = "This session is gone from Vapi (404)."
 _NOT_KEPT = "Vapi took the change but did not keep it: the session stands as it was."
 # With these Vapi says itself that it did nothing. Behind a gateway's 502 or 504 the change may still be made.
@@ -67,16 +70,17 @@ def push_edit(edit_id: int) -> EditState:
 
 
 def push_due(limit: int = 200) -> int:
-    """Push what is due, oldest first, until nothing is or `limit` are done. Returns how many were tried."""
+    """Push what is due, oldest first, at most `limit` edits. Returns how many were tried."""
+    return sum(1 for _ in islice(iter_pushes(), limit))
+
+
+def iter_pushes() -> Iterator[tuple[int, EditState]]:
+    """Push what is due until nothing is, each edit once; yield its id and its state afterwards."""
     tried: set[int] = set()
-    while len(tried) < limit:
-        due = [edit_id for edit_id in due_edits(limit=limit + len(tried)) if edit_id not in tried]
-        if not due:
-            break
-        for edit_id in due[: limit - len(tried)]:
+    while due := [edit_id for edit_id in due_edits(limit=len(tried) + _BATCH) if edit_id not in tried]:
+        for edit_id in due:
             tried.add(edit_id)
-            push_edit(edit_id)
-    return len(tried)
+            yield edit_id, push_edit(edit_id)
 
 
 def patch_of(edit: Edit) -> tuple[str, str, dict[str, object]]:
