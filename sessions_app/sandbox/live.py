@@ -35,7 +35,7 @@ class Live(threading.Thread):
         if self._open and (full or self._chance.random() < 0.6):
             self._go_on(self._chance.choice(sorted(self._open)))
         elif not full:
-            self._begin(self._chance.choice(self._organizations))
+            self._begin(self._organizations[self._begun % len(self._organizations)])
 
     def _begin(self, organization: Organization) -> None:
         rows = organization.seeded_sessions
