@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from django.utils import timezone
 
+from sessions_app.mirror.patience import patiently
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.streams import NAME_PATHS
 from sessions_app.mirror.writer import WriteResult
@@ -66,7 +68,7 @@ def _pages(client: VapiClient, path: str) -> Iterator[list[JsonObject]]:
     """Yield bare arrays, newest first: one asks for what is older than the last until nothing new comes."""
     before, seen = None, set[str]()
     while True:
-        results = client.list_names(path, limit=_LIMIT, created_at_lt=before)
+        results = patiently(partial(client.list_names, path, limit=_LIMIT, created_at_lt=before))
         fresh = [result for result in results if str(result.get("id")) not in seen]
         if not fresh:
             return

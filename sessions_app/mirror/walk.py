@@ -7,11 +7,12 @@ totalItems) proves nothing: the walk ends when a request from the last createdAt
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
+from sessions_app.mirror.patience import patiently
 from sessions_app.vapi.answers import BrokenResult, Page
 from sessions_app.vapi.client import Listing
 from sessions_app.vapi.errors import Gone, Unavailable
@@ -19,8 +20,6 @@ from sessions_app.vapi.json import JsonObject, dump_payload
 from sessions_app.vapi.times import parse_time
 
 MAX_LIMIT = 1000
-PATIENCE = 6
-_LONGEST_WAIT_SECONDS = 60.0
 # Rows that share one createdAt and fill more pages than this: a listing that never ends.
 _MOST_TIE_PAGES = 1000
 
@@ -46,7 +45,7 @@ class Walk:
     list_page: ListPage
     listing: Listing
     lookup: Lookup
-    limit: int = MAX_LIMIT
+    limit: int = field(default_factory=lambda: MAX_LIMIT)
     _seen: dict[str, datetime | None] = field(default_factory=dict)
     _last: tuple[str, datetime] | None = None
     _capacity: int = 1
@@ -73,25 +72,23 @@ class Walk:
                 number += 1
 
     def _ask(self, number: int) -> Page:
-        """Ask for a page, with patience: smaller pages after a time-out or a broken body, a wait after a 429."""
-        failures = 0
-        while True:
-            start = self._last[1] if self._last else self.listing.created_at_ge
-            asked = replace(self.listing, created_at_ge=start, page=number, limit=self.limit)
-            try:
-                page = self.list_page(asked)
-            except Unavailable as problem:
-                failures += 1
-                if failures >= PATIENCE:
-                    raise
-                if problem.kind != "rate_limited":
-                    # Within a tie the page number counts pages of one size only.
-                    self.limit = self.limit if number > 1 else max(1, self.limit // 2)
-                time.sleep(min(problem.retry_after or 2.0 ** (failures - 1) / 2, _LONGEST_WAIT_SECONDS))
-            else:
-                if number == 1 and not failures:
-                    self.limit = min(MAX_LIMIT, self.limit * 2)
-                return page
+        """Ask for a page; smaller ones after a failure that a smaller answer may avoid."""
+        asked_limit = self.limit
+        page = patiently(
+            lambda: self.list_page(self._question(number)), after_failure=partial(self._shrink, number)
+        )
+        if number == 1 and self.limit == asked_limit:
+            self.limit = min(MAX_LIMIT, self.limit * 2)
+        return page
+
+    def _question(self, number: int) -> Listing:
+        start = self._last[1] if self._last else self.listing.created_at_ge
+        return replace(self.listing, created_at_ge=start, page=number, limit=self.limit)
+
+    def _shrink(self, number: int, problem: Unavailable) -> None:
+        # Within a tie the page number counts pages of one size only.
+        if problem.kind != "rate_limited" and number == 1:
+            self.limit = max(1, self.limit // 2)
 
     def _is_suspect(self, page: Page) -> bool:
         """An answer from the last createdAt must hold the last row, unless that one has gone."""

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from sessions_app.mirror.leases import HeldLease
+from sessions_app.mirror.patience import patiently
 from sessions_app.models import Organization, SyncWindow, Watermark
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.answers import Page
@@ -37,7 +38,7 @@ def plan_windows(
     since: datetime | None,
 ) -> int | None:
     """Lay the windows of a new backfill and start the watermark at Vapi's time now. Returns the rows to expect."""
-    oldest = list_page(Listing(created_at_ge=since, limit=1, sort_order="ASC"))
+    oldest = patiently(lambda: list_page(Listing(created_at_ge=since, limit=1, sort_order="ASC")))
     first = parse_time(oldest.results[0].get("createdAt")) if oldest.results else None
     now = oldest.date or _newest_updated_at(list_page)
     edges = _edges(first, oldest.date or timezone.now(), oldest.total_items or 0)
@@ -93,5 +94,5 @@ def _edges(first: datetime | None, now: datetime, rows: int) -> list[datetime]:
 
 
 def _newest_updated_at(list_page: Callable[[Listing], Page]) -> datetime | None:
-    page = list_page(Listing(limit=1, sort_order="DESC"))
+    page = patiently(lambda: list_page(Listing(limit=1, sort_order="DESC")))
     return parse_time(page.results[0].get("updatedAt")) if page.results else None

@@ -153,10 +153,9 @@ def _write_or_bisect(batch: _Batch, records: list[Record]) -> WriteResult:
     """Write records; where the database refuses, halve until the one that it refuses stands alone."""
     try:
         return _write_with_retries(batch, records)
-    except OperationalError:
-        # The database is away or busy: no record's fault.
-        raise
     except (DatabaseError, ValueError, OverflowError) as error:
+        if not _is_a_records_fault(error):
+            raise
         if len(records) == 1:
             _quarantine(batch, records[0], describe_error(error))
             return WriteResult(quarantined=1)
@@ -176,9 +175,18 @@ def _write_with_retries(batch: _Batch, records: list[Record]) -> WriteResult:
     return _write(batch, records)
 
 
+def _is_a_records_fault(error: Exception) -> bool:
+    """An operational error means a database that is away or busy, but for PostgreSQL's limits (class 54)."""
+    return not isinstance(error, OperationalError) or _sqlstate(error).startswith("54")
+
+
+def _sqlstate(error: Exception) -> str:
+    return getattr(error.__cause__, "sqlstate", None) or ""
+
+
 def _is_passing(error: OperationalError) -> bool:
     """A deadlock or a serialization failure: the transaction was undone and may simply run again."""
-    return getattr(error.__cause__, "sqlstate", None) in {"40P01", "40001"}
+    return _sqlstate(error) in {"40P01", "40001"}
 
 
 def _write(batch: _Batch, records: list[Record]) -> WriteResult:

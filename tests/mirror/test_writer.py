@@ -1,0 +1,222 @@
+"""The writer: versions, exact sums, bad records, and several writers at once."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.db.models import Sum
+
+from sessions_app.mirror.writer import mirror_sessions
+from sessions_app.models import (
+    CostLine,
+    CostRollup,
+    Organization,
+    QuarantinedRecord,
+    ReportedCost,
+    Session,
+    SessionPayload,
+)
+from sessions_app.search.words import matching_session_ids
+from sessions_app.vapi.payloads import SessionRecord
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+Make = Callable[..., SessionRecord]
+
+
+def line(cost: object, kind: str = "model") -> dict[str, object]:
+    return {
+        "type": kind,
+        "model": {"provider": "openai", "model": "gpt-4.1"},
+        "promptTokens": 3,
+        "completionTokens": 2,
+        "cost": cost,
+    }
+
+
+def itemized_in_rollup() -> Decimal:
+    rows = CostRollup.objects.filter(is_itemized=True)
+    return Decimal(rows.aggregate(total=Sum("cost_usd"))["total"] or 0)
+
+
+@pytest.mark.django_db
+def test_a_session_becomes_rows_lines_rollup_and_words(organization: Organization, record: Make) -> None:
+    result = mirror_sessions(
+        organization,
+        [
+            record(
+                "s1", cost=0.3, costs=[line(0.1), line(0.2, "analysis")], customer={"number": "+49 151 234"}
+            )
+        ],
+        asked_at=NOW,
+    )
+
+    session = Session.objects.get()
+    assert (result.created, result.updated, result.unchanged) == (1, 0, 0)
+    assert (session.cost_usd, session.itemized_cost_usd) == (Decimal("0.3"), Decimal("0.3"))
+    assert session.customer_digits == "49151234"
+    assert [entry.kind for entry in CostLine.objects.order_by("position")] == ["model", "analysis"]
+    assert itemized_in_rollup() == Decimal("0.3")
+    assert list(matching_session_ids("words")) == ["s1"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("later", "asked_later", "name"),
+    [
+        (timedelta(seconds=1), timedelta(seconds=-5), "new"),
+        (timedelta(seconds=-1), timedelta(seconds=5), "old"),
+        (timedelta(0), timedelta(seconds=5), "new"),
+        (timedelta(0), timedelta(seconds=-5), "old"),
+    ],
+    ids=["newer", "older", "equal, asked later", "equal, asked earlier"],
+)
+def test_the_version_rule(
+    organization: Organization, record: Make, later: timedelta, asked_later: timedelta, name: str
+) -> None:
+    first = record("s1", name="old")
+    mirror_sessions(organization, [first], asked_at=NOW)
+
+    mirror_sessions(
+        organization,
+        [record("s1", name="new", updatedAt=(first.updated_at + later).isoformat())],
+        asked_at=NOW + asked_later,
+    )
+
+    assert Session.objects.get().name == name
+
+
+@pytest.mark.django_db
+def test_only_a_deep_comparison_sees_what_the_fingerprint_leaves_out(
+    organization: Organization, record: Make
+) -> None:
+    mirror_sessions(organization, [record("s1", metadata={"plan": "a"})], asked_at=NOW)
+    changed = record("s1", metadata={"plan": "b"})
+
+    assert mirror_sessions(organization, [changed], asked_at=NOW).unchanged == 1
+    assert mirror_sessions(organization, [changed], asked_at=NOW, deep=True).updated == 1
+    assert '"plan":"b"' in SessionPayload.objects.get().payload_json
+
+
+@pytest.mark.django_db
+def test_a_row_that_was_missing_is_here_again(organization: Organization, record: Make) -> None:
+    mirror_sessions(organization, [record("s1")], asked_at=NOW)
+    Session.objects.update(missing_since=NOW, missing_reason="gone")
+
+    assert mirror_sessions(organization, [record("s1")], asked_at=NOW).updated == 1
+
+    session = Session.objects.get()
+    assert (session.missing_since, session.missing_reason) == (None, "")
+
+
+@pytest.mark.django_db
+def test_changed_costs_replace_lines_and_move_the_rollup(organization: Organization, record: Make) -> None:
+    mirror_sessions(organization, [record("s1", cost=1, costs=[line(0.7), line(0.3)])], asked_at=NOW)
+
+    mirror_sessions(
+        organization, [record("s1", cost=0.1, costs=[line("1e-12")])], asked_at=NOW + timedelta(1)
+    )
+
+    assert [entry.cost_usd for entry in CostLine.objects.all()] == [Decimal("1E-12")]
+    assert itemized_in_rollup() == Decimal("1E-12")
+    reported = CostRollup.objects.filter(is_itemized=False).aggregate(total=Sum("cost_usd"))["total"]
+    assert reported == Decimal("0.1") == ReportedCost.objects.get().cost_usd
+
+
+@pytest.mark.django_db
+def test_one_record_that_the_database_refuses_is_kept_apart(organization: Organization, record: Make) -> None:
+    # PostgreSQL has no place for it in an index row; SQLite would take it and is told to refuse it.
+    noise = random.Random(1)
+    status = "".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(4000))
+    bad = record("s3", status=status)
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON sessions_app_session WHEN length(NEW.status) > 99 "
+                "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            )
+    good = [record(f"s{number}") for number in range(7) if number != 3]
+
+    result = mirror_sessions(organization, [*good, bad], asked_at=NOW)
+
+    assert (result.created, result.quarantined) == (6, 1)
+    assert set(Session.objects.values_list("id", flat=True)) == {row.id for row in good}
+    kept = QuarantinedRecord.objects.get()
+    assert kept.remote_id == "s3"
+    assert status[:20] not in kept.reason
+
+
+@pytest.mark.django_db
+def test_blanks_never_replace_words(organization: Organization, record: Make) -> None:
+    mirror_sessions(organization, [record("s1")], asked_at=NOW)
+
+    mirror_sessions(
+        organization,
+        [record("s1", status="completed", messages=[{"role": "user", "content": ""}])],
+        asked_at=NOW + timedelta(seconds=1),
+    )
+
+    session = Session.objects.get()
+    assert (session.status, session.has_blank_content) == ("completed", True)
+    assert "words of s1" in SessionPayload.objects.get().payload_json
+    assert list(matching_session_ids("words")) == ["s1"]
+
+
+@pytest.mark.django_db
+def test_the_same_id_twice_in_a_page_is_one_row(organization: Organization, record: Make) -> None:
+    newer = record("s1", name="newer", updatedAt="2026-01-11T00:00:00Z")
+
+    result = mirror_sessions(organization, [newer, record("s1", name="older")], asked_at=NOW)
+
+    assert result.created == 1
+    assert Session.objects.get().name == "newer"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_writers_at_once_keep_every_sum(organization: Organization, record: Make) -> None:
+    """Each writes the same thirty sessions in its own order with amounts of its own, again and again."""
+    errors: list[BaseException] = []
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        try:
+            for turn in range(8):
+                asked = NOW + timedelta(seconds=turn, microseconds=seed)
+                rows = [
+                    record(
+                        f"s{number}",
+                        cost=chance.randrange(10**6) / 10**6,
+                        costs=[line(chance.randrange(10**9) / 10**9) for _ in range(chance.randrange(4))],
+                        assistantId=f"a{chance.randrange(3)}",
+                        updatedAt=asked.isoformat(),
+                    )
+                    for number in chance.sample(range(30), 20)
+                ]
+                mirror_sessions(organization, rows, asked_at=asked)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert errors == []
+    assert Session.objects.count() == ReportedCost.objects.count() == 30
+    lines = CostLine.objects.aggregate(total=Sum("cost_usd"))["total"]
+    reported = Session.objects.aggregate(total=Sum("cost_usd"))["total"]
+    rollup = CostRollup.objects.filter(is_itemized=False)
+    assert itemized_in_rollup() == lines
+    assert rollup.aggregate(total=Sum("cost_usd"))["total"] == reported
+    assert rollup.aggregate(total=Sum("line_count"))["total"] == 30
+    for session in Session.objects.all():
+        stored = CostLine.objects.filter(parent_id=session.id).aggregate(total=Sum("cost_usd"))["total"]
+        assert session.itemized_cost_usd == stored
