@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,8 @@ class Preparation:
 
     def __init__(self) -> None:
         self.var = tempfile.mkdtemp(prefix="vapiadmin-tests-")
+        # WhiteNoise warns where there is no folder of collected files.
+        Path(self.var, "static").mkdir()
         self.server: postgresql.Server | None = None
 
     def database_url(self) -> str:
