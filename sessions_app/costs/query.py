@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sessions_app.costs.period import DEFAULT, NAMED, Period
@@ -44,11 +44,19 @@ class CostQuery:
     # By name of FILTERS: any of these values; '' for "has none".
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @classmethod
+    def by_default(cls, today: date) -> CostQuery:
+        return cls(NAMED[DEFAULT](today))
 
-def parse_query(parameters: Mapping[str, Sequence[str]], today: date) -> CostQuery:
+    def grouped_by(self, *group_by: str) -> CostQuery:
+        return replace(self, group_by=group_by)
+
+
+def parse_query(parameters: Mapping[str, Sequence[str]], today: date, slugs: Collection[str]) -> CostQuery:
     """Return what the query string asks for; BadQuery names everything that is wrong with it.
 
-    `parameters` maps each name to all its values. `today` is the day in the report's time zone.
+    `parameters` maps each name to all its values. `today` is the day in the report's time zone,
+    `slugs` are the organizations that may be read.
     """
     errors = {
         name: "Unknown parameter."
@@ -65,6 +73,8 @@ def parse_query(parameters: Mapping[str, Sequence[str]], today: date) -> CostQue
     for source in filters.get("source", ()):
         if source not in Source.values:
             errors["source"] = "Not a source: choose session or chat."
+    if unknown := set(filters.get("organization", ())) - set(slugs):
+        errors["organization"] = f"No such organization: {', '.join(sorted(unknown))}."
     if errors or period is None:
         raise BadQuery(errors)
     return CostQuery(period, name, group_by, filters)

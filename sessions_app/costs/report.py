@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet, Sum
+from django.utils import timezone
 
 from sessions_app.costs.links import RowLinks
 from sessions_app.costs.query import LINE_GROUPS, CostQuery
@@ -99,6 +102,12 @@ def organizations_of(who: Who, slugs: Sequence[str] = ()) -> tuple[Organization,
     """Return the organizations that `who` may read, or those of them that are named."""
     visible = Organization.objects.visible_to(who)
     return tuple(visible.filter(slug__in=slugs) if slugs else visible)
+
+
+def today_in(organizations: Sequence[Organization]) -> date:
+    """Return the day it is in the report time zone; in TIME_ZONE where organizations differ."""
+    zones = {organization.report_time_zone for organization in organizations}
+    return timezone.localdate(timezone=ZoneInfo(zones.pop()) if len(zones) == 1 else None)
 
 
 def summarize_costs(

@@ -1,0 +1,160 @@
+"""The cost page and its CSV. Sums are made in costs/; here they are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.template.response import TemplateResponse
+
+from sessions_app.admin.cost_chart import describe_chart
+from sessions_app.admin.cost_tables import (
+    Figure,
+    Lists,
+    amount,
+    assistant_table,
+    day_table,
+    kind_table,
+    model_table,
+    number,
+    places_for,
+)
+from sessions_app.costs.coverage import read_coverage
+from sessions_app.costs.export import iter_csv
+from sessions_app.costs.query import BadQuery, CostQuery, parse_query
+from sessions_app.costs.report import (
+    INCLUDED,
+    NEVER_ADDED,
+    Report,
+    Row,
+    organizations_of,
+    summarize_costs,
+    today_in,
+)
+from sessions_app.models.organizations import Organization
+
+PERIODS = (
+    ("last_7_days", "7 days"),
+    ("last_30_days", "30 days"),
+    ("this_month", "This month"),
+    ("last_month", "Last month"),
+)
+
+
+def cost_page(request: HttpRequest) -> HttpResponseBase:
+    """Show what was spent in a period; with format=csv, one of its tables."""
+    if not request.user.has_perm("sessions_app.view_costline"):
+        raise PermissionDenied
+    parameters = dict(request.GET.lists())
+    wants_csv = parameters.pop("format", []) == ["csv"]
+    organizations = organizations_of(request.user)
+    query, chosen, errors = _read_query(parameters, organizations)
+    if wants_csv:
+        return _csv(request, query, chosen) if not errors else HttpResponse("; ".join(errors), status=400)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Costs",
+        "errors": errors,
+        "query": query,
+        "periods": _periods(query),
+        "organizations": organizations if len(organizations) > 1 else (),
+        "chosen": query.filters.get("organization", ()),
+        "included": INCLUDED,
+        "never_added": NEVER_ADDED,
+        "coverage": read_coverage(request.user, chosen),
+        "may_export": request.user.has_perm("sessions_app.export_costline"),
+        "parameters": request.GET.urlencode() if not errors else "",
+        **_figures(request, query, chosen),
+    }
+    return TemplateResponse(request, "admin/costs/page.html", context, status=400 if errors else 200)
+
+
+def _read_query(
+    parameters: dict[str, list[str]], organizations: tuple[Organization, ...]
+) -> tuple[CostQuery, tuple[Organization, ...], list[str]]:
+    """Return what is asked for, of which organizations, and what could not be read of it."""
+    parameters = {name: values for name, values in parameters.items() if any(values)}
+    slugs = {slug for text in parameters.get("organization", ()) for slug in text.split(",")}
+    chosen = tuple(each for each in organizations if not slugs or each.slug in slugs)
+    today = today_in(chosen or organizations)
+    try:
+        query = parse_query(parameters, today, [each.slug for each in organizations])
+    except BadQuery as error:
+        words = [f"{name}: {words}" for name, words in error.errors.items()]
+        return CostQuery.by_default(today), organizations, words
+    return query, chosen, []
+
+
+def _csv(
+    request: HttpRequest, query: CostQuery, organizations: tuple[Organization, ...]
+) -> StreamingHttpResponse:
+    if not request.user.has_perm("sessions_app.export_costline"):
+        raise PermissionDenied
+    report = summarize_costs(request.user, query, organizations)
+    by = "-".join(["by", *query.group_by]) if query.group_by else "totals"
+    name = f"costs-{query.period.first_day}-{query.period.last_day}-{by}.csv"
+    return StreamingHttpResponse(
+        iter_csv(report),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )
+
+
+def _figures(
+    request: HttpRequest, query: CostQuery, organizations: tuple[Organization, ...]
+) -> dict[str, Any]:
+    lists = Lists(request)
+
+    def summarize(*group_by: str) -> Report:
+        return summarize_costs(request.user, query.grouped_by(*group_by), organizations)
+
+    totals, days = summarize(), summarize("day")
+    tables = [
+        assistant_table(summarize("assistant_id"), lists),
+        kind_table(summarize("kind", "analysis_type"), lists),
+        model_table(summarize("provider", "model"), lists),
+        day_table(days, lists),
+    ]
+    return {
+        "totals": [_card(row, lists) for row in totals.rows],
+        "zones": totals.zones,
+        "chart": describe_chart(days, lists),
+        "tables": tables,
+    }
+
+
+def _card(row: Row, lists: Lists) -> dict[str, Any]:
+    assert row.reported is not None and row.difference_usd is not None  # noqa: S101 - totals are not told apart by kind
+    reported, itemized = row.reported, row.itemized
+    places = places_for([reported.cost_usd, itemized.cost_usd])
+    to_parents = lists.reported(row.source, reported)
+    average = reported.average_usd
+    return {
+        "source": row.source,
+        "reported": amount(reported.cost_usd, places, to_parents),
+        "count": number(reported.count, to_parents),
+        "without_cost": number(reported.without_cost_count) if reported.without_cost_count else None,
+        "average": amount(average, 4) if average is not None else None,
+        "itemized": amount(itemized.cost_usd, places, lists.itemized(itemized)),
+        "lines": number(itemized.count),
+        "lines_without_cost": number(itemized.without_cost_count) if itemized.without_cost_count else None,
+        "difference": amount(row.difference_usd, places),
+        "has_difference": bool(row.difference_usd),
+        "tokens": _tokens(row),
+    }
+
+
+def _tokens(row: Row) -> list[tuple[str, Figure]]:
+    itemized = row.itemized
+    return [
+        ("Prompt", number(itemized.prompt_tokens)),
+        ("of them cached", number(itemized.cached_prompt_tokens)),
+        ("Completion", number(itemized.completion_tokens)),
+        ("of them reasoning", number(itemized.reasoning_tokens)),
+    ]
+
+
+def _periods(query: CostQuery) -> list[dict[str, Any]]:
+    return [{"name": name, "title": title, "is_chosen": query.period_name == name} for name, title in PERIODS]
