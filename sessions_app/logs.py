@@ -15,7 +15,19 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 # What a record may carry beside its message. Anything else (a request, say) could hold what must not be kept.
-_EXTRA = {"edit", "kind", "organization", "run", "seen", "state", "status", "stream", "task"}
+_EXTRA = {
+    "author",
+    "edit",
+    "kind",
+    "mode",
+    "organization",
+    "run",
+    "seen",
+    "state",
+    "status",
+    "stream",
+    "task",
+}
 
 
 class LineFormatter(structlog.stdlib.ProcessorFormatter):
@@ -35,6 +47,9 @@ def reduce_exception(logger: object, method: str, event: EventDict) -> EventDict
     exc_info = event.pop("exc_info", None) or (
         record.exc_info if isinstance(record, logging.LogRecord) else None
     )
+    if isinstance(record, logging.LogRecord) and isinstance(record.args, dict) and "exc" in record.args:
+        # Celery's word of a failed task quotes the error's message.
+        event["event"] = f"Task {record.args.get('name')} {record.args.get('description')}"
     if isinstance(exc_info, tuple) and exc_info[1] is not None:
         event["error"] = describe_error(exc_info[1])
         if isinstance(record, logging.LogRecord):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from functools import reduce
+from operator import or_
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from sessions_app.edits import states
+from sessions_app.edits.values import EDITABLE
 from sessions_app.models import Edit, Organization
-from sessions_app.models.edits import UNDER_WAY_STATES, EditState
+from sessions_app.models.edits import OPEN_STATES, UNDER_WAY_STATES, EditQuerySet, EditState
 from sessions_app.models.organizations import WriteMode
 
 _IS_DUE = (Q(state=EditState.QUEUED) & (Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now()))) | Q(
@@ -29,52 +31,39 @@ def lock_edits_of(session_id: str) -> None:
 
 
 def due_edits(session_id: str = "", limit: int = 200) -> list[int]:
-    """Return ids of edits to be pushed now, oldest first; of each session only the one whose turn it is."""
-    due = Edit.objects.filter(_IS_DUE).filter(~_must_wait()).order_by("pk")
+    """Return ids of edits to be pushed now, oldest first; of each session only those whose turn it is."""
+    due = Edit.objects.filter(_IS_DUE).filter(~_must_wait())
     if session_id:
         due = due.filter(session_id=session_id)
-    conflicts = _open_conflicts(session_id)
-    free = (edit.pk for edit in due.iterator(chunk_size=limit) if not _is_held(edit, conflicts))
-    return list(islice(free, limit))
+    return list(due.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
 def take(edit: Edit) -> bool:
     """Claim a due edit. False where it is not due, may not be sent, has to wait, or somebody else was faster."""
-    if not states.claim(edit, unless=~_IS_DUE | _must_wait()):
-        return False
-    # Only now has every earlier edit come to rest, so that each conflict of theirs can be seen.
-    if _is_held(edit, _open_conflicts(edit.session_id)):
-        states.put_back(edit, edit.error)
-        return False
-    return True
+    return states.claim(edit, unless=~_IS_DUE | _must_wait())
 
 
 def is_held(edit: Edit) -> bool:
     """Say whether an earlier edit of the same field is in conflict."""
-    return _is_held(edit, _open_conflicts(edit.session_id))
+    return Edit.objects.filter(pk=edit.pk).filter(_shares_a_field_with_earlier(EditState.CONFLICT)).exists()
 
 
 def _must_wait() -> Q:
-    earlier = Edit.objects.filter(
-        session_id=OuterRef("session_id"), pk__lt=OuterRef("pk"), state__in=UNDER_WAY_STATES
-    )
+    """In order within a session, but what waits for a conflict holds back only edits of its own fields."""
+    moving = _earlier(*UNDER_WAY_STATES).filter(~_shares_a_field_with_earlier(EditState.CONFLICT))
     allowing = Organization.objects.filter(
         pk=OuterRef("organization"), write_mode=WriteMode.ON, is_active=True
     )
-    return Q(Exists(earlier)) | ~Q(Exists(allowing))
+    return Q(Exists(moving)) | _shares_a_field_with_earlier(*OPEN_STATES) | ~Q(Exists(allowing))
 
 
-def _open_conflicts(session_id: str = "") -> dict[str, list[Edit]]:
-    """Open conflicts by session: a handful, as people settle them."""
-    found = Edit.objects.filter(state=EditState.CONFLICT)
-    if session_id:
-        found = found.filter(session_id=session_id)
-    by_session: dict[str, list[Edit]] = {}
-    for edit in found.only("session_id", "fields"):
-        by_session.setdefault(edit.session_id, []).append(edit)
-    return by_session
+def _shares_a_field_with_earlier(*in_states: EditState) -> Q:
+    shares = [
+        Q(fields__has_key=field) & Q(Exists(_earlier(*in_states).filter(fields__has_key=field)))
+        for field in EDITABLE
+    ]
+    return reduce(or_, shares)
 
 
-def _is_held(edit: Edit, conflicts: dict[str, list[Edit]]) -> bool:
-    earlier = (other for other in conflicts.get(edit.session_id, ()) if other.pk < edit.pk)
-    return any(edit.fields.keys() & other.fields.keys() for other in earlier)
+def _earlier(*in_states: EditState) -> EditQuerySet:
+    return Edit.objects.filter(session_id=OuterRef("session_id"), pk__lt=OuterRef("pk"), state__in=in_states)

@@ -68,7 +68,7 @@ def withdraw(edit: Edit, who: AbstractBaseUser | ApiToken | None = None) -> Edit
             code="moved",
         )
     edit = _end(edit, EditState.WITHDRAWN)
-    log.info("edit withdrawn", extra={"edit": edit.pk, "who": who.pk if who else None})
+    log.info("edit withdrawn", extra={"edit": edit.pk, "author": _label(who)})
     return edit
 
 
@@ -129,6 +129,10 @@ def _put_later_edits_behind(edit: Edit, new: Edit) -> None:
             copy = copy_of(waiting)
             if not states.move(waiting, EditState.SUPERSEDED, superseded_by=copy):
                 copy.delete()
+
+
+def _label(who: AbstractBaseUser | ApiToken | None) -> str:
+    return f"{type(who).__name__} {who.pk}" if who else ""
 
 
 def _end(edit: Edit, to: EditState, **changes: Any) -> Edit:

@@ -71,7 +71,7 @@ def move(edit: Edit, to: EditState, *, unless: Q | None = None, **changes: Any) 
     if not rows.update(state=to, **changes):
         return False
     edit.refresh_from_db(fields=["state", "claim_number", "settled_at", *changes])
-    log.info("edit moved", extra={"edit": edit.pk, "from": came_from.value, "to": to.value})
+    log.info("edit moved", extra={"edit": edit.pk, "state": to.value})
     return True
 
 
