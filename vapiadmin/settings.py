@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from vapiadmin.environment import (
@@ -204,6 +205,7 @@ def _embedded_broker() -> str:
     return f"redis+socket://{socket}"
 
 
+EMBEDDED_BROKER = not env.str("CELERY_BROKER_URL", "")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or _embedded_broker()
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
@@ -277,7 +279,9 @@ UNFOLD = {
     "SITE_TITLE": "vapiadmin",
     "SITE_HEADER": "vapiadmin",
     "SITE_SYMBOL": "forum",
-    "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("vapiadmin/favicon.svg")}],
+    # No way out of the admin: it is the site.
+    "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": ["sessions_app.admin.assets.stylesheet"],

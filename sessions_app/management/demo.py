@@ -1,0 +1,91 @@
+"""The demo's simulated Vapi: the same rows at every start, and what changed in earlier ones put back."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+
+from sessions_app.management.bootstrap import SANDBOX, SANDBOX_KEY
+from sessions_app.management.processes import Child, wait_until
+from sessions_app.models import Chat, Session
+
+PORT = 8100
+SESSIONS = 400
+_ROWS_AT_ONCE = 200
+
+
+class Demo:
+    """Where the simulated Vapi listens and what it was first started with (kept in var/sandbox.json)."""
+
+    def __init__(self, var: Path) -> None:
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.first_started_at = _first_start(var / "sandbox.json")
+
+    def child(self, manage: Path, log: Path, *, live: bool) -> Child:
+        command: list[str | Path] = [
+            sys.executable,
+            manage,
+            "sandbox",
+            f"--port={self.url.rpartition(':')[2]}",
+        ]
+        command += [f"--now={self.first_started_at.isoformat()}", f"--sessions={SESSIONS}"]
+        command += [f"--key={SANDBOX_KEY}", *(["--live"] if live else [])]
+        return Child("sandbox", command, manage.parent, log, on_start=self._prepare)
+
+    def _prepare(self, child: Child) -> None:
+        wait_until(self._answers, child)
+        # Its rows are spread up to its first start, which `--now` says; from here on it has our time.
+        self._control("clock", {"now": datetime.now(UTC).isoformat()})
+        self._put_back("sessions", Session)
+        self._put_back("chats", Chat)
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/_sandbox/stats", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def _put_back(self, kind: str, model: type[Session | Chat]) -> None:
+        """It keeps nothing itself: rows that changed since its first start are still in our mirror."""
+        changed = model.objects.filter(
+            organization__slug=SANDBOX, updated_at__gt=self.first_started_at, missing_since=None
+        )
+        ids = list(changed.order_by("created_at", "id").values_list("pk", flat=True))
+        for start in range(0, len(ids), _ROWS_AT_ONCE):
+            rows = _payloads(model, ids[start : start + _ROWS_AT_ONCE])
+            self._control(kind, {"key": SANDBOX_KEY, "rows": rows})
+
+    def _control(self, topic: str, body: object) -> None:
+        requests.post(f"{self.url}/_sandbox/{topic}", json=body, timeout=30).raise_for_status()
+
+
+def _payloads(model: type[Session | Chat], ids: Sequence[str]) -> list[dict[str, object]]:
+    found = model.objects.filter(pk__in=ids).values_list("pk", "stored_payload__payload_json")
+    return [{"id": pk, "fields": json.loads(text), "touch": False} for pk, text in found if text]
+
+
+def _first_start(path: Path) -> datetime:
+    """The moment of the first start, remembered: seeded rows hang on it and may not move."""
+    if not path.is_file():
+        path.write_text(json.dumps({"first_started_at": datetime.now(UTC).isoformat()}))
+    return datetime.fromisoformat(json.loads(path.read_text())["first_started_at"])
+
+
+def _free_port() -> int:
+    """8100, or any free one where that is taken."""
+    for port in (PORT, 0):
+        with closing(socket.socket()) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(listener.getsockname()[1])
+    return PORT

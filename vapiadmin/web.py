@@ -1,0 +1,25 @@
+"""How gunicorn serves: `gunicorn --config python:vapiadmin.web vapiadmin.wsgi:application`."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vapiadmin.settings")
+
+from django.conf import settings
+
+bind = f"127.0.0.1:{settings.PORT}"
+worker_class = "gthread"
+workers = 2
+threads = 4
+timeout = 60
+graceful_timeout = 5
+control_socket_disable = True
+
+# Addresses carry what people search for: no access log.
+logconfig_dict: dict[str, Any] = {
+    **settings.LOGGING,
+    "loggers": {
+        "gunicorn.error": {"level": settings.LOG_LEVEL, "handlers": [], "propagate": True},
+        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+    },
+}
