@@ -1,10 +1,30 @@
 """Addresses of the REST face."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
-from sessions_app.api import health
+from sessions_app.api import chats, cost_lines, docs, edits, health, runs, session_parts, sessions
+
+_V1: list[URLPattern] = [
+    path("sessions/", sessions.SessionList.as_view(), name="api-sessions"),
+    path("sessions/<str:session_id>/", sessions.SessionDetail.as_view(), name="api-session"),
+    path("sessions/<str:session_id>/refetch/", sessions.SessionRefetch.as_view(), name="api-session-refetch"),
+    path("sessions/<str:session_id>/chats/", session_parts.SessionChats.as_view(), name="api-session-chats"),
+    path("sessions/<str:session_id>/costs/", session_parts.SessionCosts.as_view(), name="api-session-costs"),
+    path("sessions/<str:session_id>/edits/", session_parts.SessionEdits.as_view(), name="api-session-edits"),
+    path("chats/", chats.ChatList.as_view(), name="api-chats"),
+    path("chats/<str:chat_id>/", chats.ChatDetail.as_view(), name="api-chat"),
+    path("costs/", cost_lines.CostLineList.as_view(), name="api-costs"),
+    path("edits/", edits.EditList.as_view(), name="api-edits"),
+    path("edits/<int:edit_id>/", edits.EditDetail.as_view(), name="api-edit"),
+    path("edits/<int:edit_id>/resolve/", edits.EditResolve.as_view(), name="api-edit-resolve"),
+    path("edits/<int:edit_id>/withdraw/", edits.EditWithdraw.as_view(), name="api-edit-withdraw"),
+    path("sync-runs/", runs.SyncRunList.as_view(), name="api-sync-runs"),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("api/v1/", include(_V1)),
+    path("api/schema/", docs.Schema.as_view(), name="api-schema"),
+    path("api/docs/", docs.Docs.as_view(), name="api-docs"),
 ]

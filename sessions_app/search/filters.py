@@ -20,6 +20,7 @@ from sessions_app.models.edits import EditState
 from sessions_app.models.runs import RunKind, RunState, Stream
 from sessions_app.search.box import digits_in, search_chats, search_sessions
 from sessions_app.search.parameters import (
+    FailedToolsFilter,
     ListField,
     ListFilter,
     MissingFilter,
@@ -27,6 +28,7 @@ from sessions_app.search.parameters import (
     NumberListFilter,
     TextFilter,
     UsdFilter,
+    ValueFilter,
     bounds,
 )
 from sessions_app.search.words import SHORTEST_PART, matching_chat_ids, matching_session_ids, numbers_with
@@ -191,6 +193,7 @@ class SessionFilterSet(StrictFilterSet):
     customer_number = NumberFilter(field_name="customer_number")
     customer_number__contains = NumberPartFilter(label="customer number contains")
     missing = MissingFilter(label="missing at Vapi")
+    failed_tools = FailedToolsFilter(label="has failed tool calls")
     edit_state = EditStateFilter(choices=EditState.values, label="edits")
     q = WordsFilter(found=_words_in_sessions, label="words said")
     search = WordsFilter(found=search_sessions, label="search")
@@ -212,6 +215,7 @@ class ChatFilterSet(StrictFilterSet):
 
     organization = OrganizationFilter()
     missing = MissingFilter(label="missing at Vapi")
+    failed_tools = FailedToolsFilter(label="has failed tool calls")
     q = WordsFilter(found=_words_in_chats, label="words said")
     search = WordsFilter(found=search_chats, label="search")
 
@@ -221,8 +225,9 @@ class ChatFilterSet(StrictFilterSet):
 
 
 @taking(
-    _lists("id", "session_id", "chat_id", "kind", "analysis_type", "provider", "model"),
-    _lists("assistant_id", "squad_id", "phone_number_id"),
+    _lists("id", "session_id", "chat_id", "kind", "assistant_id", "squad_id", "phone_number_id"),
+    # Names of their makers' choosing, which may hold a comma.
+    {name: ValueFilter(field_name=name) for name in ("analysis_type", "provider", "model")},
     bounds(MomentFilter, "occurred_at"),
     bounds(UsdFilter, "cost_usd"),
 )

@@ -61,6 +61,16 @@ class ListFilter(django_filters.Filter):
         )
 
 
+class ValueFilter(django_filters.CharFilter):
+    """Rows whose column is this one value, which may hold a comma; `none` stands for rows that have none."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, max_length=_LONGEST_TEXT, **options)
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return qs.filter(**{self.field_name: "" if value == NONE else value}) if value else qs
+
+
 class NumberListFilter(ListFilter):
     """A comma list of whole numbers."""
 
@@ -158,6 +168,15 @@ class MissingFilter(YesNoFilter):
 
     def filter(self, qs: QuerySet[Any], value: bool | None) -> QuerySet[Any]:
         return qs if value is None else qs.filter(missing_since__isnull=not value)
+
+
+class FailedToolsFilter(YesNoFilter):
+    """Rows in which a tool call failed, or none did."""
+
+    def filter(self, qs: QuerySet[Any], value: bool | None) -> QuerySet[Any]:
+        if value is None:
+            return qs
+        return qs.filter(failed_tool_count__gt=0) if value else qs.filter(failed_tool_count=0)
 
 
 def bounds(kind: type[django_filters.Filter], column: str) -> dict[str, django_filters.Filter]:

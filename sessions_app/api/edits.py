@@ -1,0 +1,139 @@
+"""Edits over REST: where a correction stands, and what is decided about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sessions_app.api import documents
+from sessions_app.api.lists import ListView, Row, list_parameters, organization_slugs, with_organization
+from sessions_app.api.permissions import author_of, reader_of
+from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased
+from sessions_app.edits.settle import resolve_conflict, withdraw
+from sessions_app.models import Edit
+from sessions_app.models.access import Scope
+from sessions_app.models.edits import EditState
+from sessions_app.models.keyset import Keyset
+from sessions_app.search.filters import EditFilterSet
+from sessions_app.tasks import enqueue, push_edit
+
+KEYSET = Keyset({"created_at": "created_at"})
+COLUMNS = (
+    *("id", "organization_id", "session_id", "kind", "state", "fields", "base", "theirs"),
+    *("reason", "source", "author__username", "token__name", "error", "attempts", "superseded_by_id"),
+    *("created_at", "next_attempt_at", "sent_at", "settled_at"),
+)
+
+
+class EditList(ListView):
+    required_scopes = {"GET": Scope.SESSIONS_READ}
+    required_permissions = {"GET": "sessions_app.view_edit"}
+    rows = Edit.objects
+    filter_set = EditFilterSet
+    keyset = KEYSET
+    default_ordering = "-created_at"
+    columns = COLUMNS
+
+    def present_row(self, row: Row, slugs: Mapping[int, str]) -> Row:
+        return _present(row, slugs)
+
+    @extend_schema(
+        operation_id="edits_list",
+        parameters=list_parameters(EditFilterSet, KEYSET),
+        responses=documents.page_of(documents.EditRow),
+    )
+    def get(self, request: Request, **path: str) -> Response:
+        return super().get(request, **path)
+
+
+class EditDetail(RestView):
+    required_scopes = {"GET": Scope.SESSIONS_READ}
+    required_permissions = {"GET": "sessions_app.view_edit"}
+
+    @extend_schema(operation_id="edits_read", responses=documents.EditRow)
+    def get(self, request: Request, edit_id: int) -> Response:
+        refuse_unknown(request.query_params, frozenset())
+        return Response(present_edit(_edit_of(request, edit_id), organization_slugs(request)))
+
+
+class EditResolve(RestView):
+    required_scopes = {"POST": Scope.SESSIONS_WRITE}
+
+    @extend_schema(
+        operation_id="edits_resolve", request=documents.EditResolution, responses=documents.EditRow
+    )
+    def post(self, request: Request, edit_id: int) -> Response:
+        """Settle a conflict field by field; answers the edit that goes on or has ended. 409: no conflict."""
+        refuse_unknown(request.query_params, frozenset())
+        edit = _edit_of(request, edit_id)
+        choices = _choices(request.data)
+        author, token = author_of(request)
+        with transaction.atomic():
+            settled = resolve_conflict(edit, choices, author, token=token, source="api")
+            ask_for_push(settled)
+        return Response(present_edit(settled, organization_slugs(request)))
+
+
+class EditWithdraw(RestView):
+    required_scopes = {"POST": Scope.SESSIONS_WRITE}
+
+    @extend_schema(operation_id="edits_withdraw", request=None, responses=documents.EditRow)
+    def post(self, request: Request, edit_id: int) -> Response:
+        """End an edit that was not sent yet, or that is in conflict. 409 where it is too late."""
+        refuse_unknown(request.query_params, frozenset())
+        author, token = author_of(request)
+        edit = withdraw(_edit_of(request, edit_id), author or token)
+        return Response(present_edit(edit, organization_slugs(request)))
+
+
+def ask_for_push(edit: Edit) -> None:
+    """Let a worker look at once at an edit that waits to be sent."""
+    if edit.state == EditState.QUEUED:
+        enqueue(push_edit, edit.pk)
+
+
+def present_edit(edit: Edit, slugs: Mapping[int, str]) -> Row:
+    """Return an edit as the list shows it. One query."""
+    return _present(dict(Edit.objects.filter(pk=edit.pk).values(*COLUMNS).get()), slugs)
+
+
+def _present(row: Row, slugs: Mapping[int, str]) -> Row:
+    shown: Row = {}
+    for name, value in with_organization(row, slugs).items():
+        if name in {"fields", "base", "theirs"}:
+            shown[name] = snake_cased(value)
+        elif name == "author__username":
+            shown["author"] = _author(value, row["token__name"])
+        elif name == "superseded_by_id":
+            shown["superseded_by"] = value
+        elif name != "token__name":
+            shown[name] = value
+    return shown
+
+
+def _author(username: str | None, token_name: str | None) -> str:
+    if username:
+        return username
+    return f"token {token_name}" if token_name is not None else "command line"
+
+
+def _edit_of(request: Request, edit_id: int) -> Edit:
+    rows: QuerySet[Edit] = Edit.objects.visible_to(reader_of(request))
+    edit = rows.filter(pk=edit_id).first() if edit_id < 2**63 else None
+    if edit is None:
+        raise NotFound("There is no such edit here.")
+    return edit
+
+
+def _choices(body: Any) -> dict[str, object]:
+    if not isinstance(body, dict) or not isinstance(body.get("fields"), dict):
+        raise ValidationError({"fields": ['Send {"fields": {"name": "mine" | "theirs" | {"value": ...}}}.']})
+    refuse_unknown(body, frozenset({"fields"}))
+    return {camel_case(name): choice for name, choice in body["fields"].items()}

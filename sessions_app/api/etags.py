@@ -1,0 +1,43 @@
+"""Owns a session's version tag: the same as long as nothing that matters has changed, whatever was synced.
+
+Compression turns a strong tag into a weak one on its way out (W/"..."), so both forms of a tag mean the same here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.utils.http import parse_etags
+
+from sessions_app.api.views import PreconditionFailed, PreconditionRequired
+from sessions_app.models import Edit, Session
+
+
+def etag_of(session: Session, newest_edit: Edit | None) -> str:
+    """Return the tag over Vapi's content, what we show beside it, and the newest edit's id and state."""
+    parts = (
+        session.pk,
+        session.content_hash or session.fingerprint,
+        session.updated_at.isoformat(),
+        session.missing_since.isoformat() if session.missing_since else "",
+        session.missing_reason,
+        f"{newest_edit.pk} {newest_edit.state}" if newest_edit else "",
+    )
+    return f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]}"'
+
+
+def demand_match(if_match: str | None, etag: str) -> None:
+    """428 without If-Match, 412 where it does not hold the tag."""
+    if not if_match:
+        raise PreconditionRequired
+    if not _holds(if_match, etag):
+        raise PreconditionFailed
+
+
+def is_known(if_none_match: str | None, etag: str) -> bool:
+    return bool(if_none_match) and _holds(str(if_none_match), etag)
+
+
+def _holds(header: str, etag: str) -> bool:
+    tags = parse_etags(header.strip())
+    return "*" in tags or etag in (tag.removeprefix("W/") for tag in tags)

@@ -1,0 +1,157 @@
+"""Owns what every list over REST has in common: filters, order, limit, cursor and the links to other pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.db.models import Model, QuerySet
+from django.forms import Form
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from sessions_app.api.permissions import reader_of
+from sessions_app.api.views import RestView
+from sessions_app.models import Organization
+from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
+from sessions_app.models.scopes import ScopedQuerySet
+from sessions_app.search.filters import StrictFilterSet
+
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+PAGE_PARAMETERS = ("cursor", "limit", "ordering")
+Row = dict[str, Any]
+
+
+class ListView(RestView):
+    """GET answers {results, next, previous}: one query for the organizations, one or two for the page."""
+
+    # The model's manager, which is a ScopedQuerySet too.
+    rows: ClassVar[Any]
+    filter_set: ClassVar[type[StrictFilterSet]]
+    keyset: ClassVar[Keyset]
+    default_ordering: ClassVar[str]
+    # Columns of the table, in the order of the answer.
+    columns: ClassVar[Sequence[str]]
+
+    def get(self, request: Request, **path: str) -> Response:
+        slugs = organization_slugs(request)
+        queryset = self.narrowed(self.rows.visible_to(reader_of(request)), path)
+        page = self._page(request, self._filtered(request, queryset), list(slugs))
+        results = self.present([dict(row) for row in page.rows], slugs)
+        return Response(
+            {
+                "results": results,
+                "next": _link(request, page.next_cursor),
+                "previous": _link(request, page.previous_cursor),
+            }
+        )
+
+    def narrowed(self, queryset: ScopedQuerySet[Any], path: Mapping[str, str]) -> QuerySet[Any]:
+        """Return the rows that the path itself speaks of."""
+        return queryset
+
+    def present(self, rows: list[Row], slugs: Mapping[int, str]) -> list[Row]:
+        """Return the rows as they are answered."""
+        return [self.present_row(row, slugs) for row in rows]
+
+    def present_row(self, row: Row, slugs: Mapping[int, str]) -> Row:
+        return with_organization(row, slugs)
+
+    def _filtered(self, request: Request, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        asked = self.filter_set(request.query_params, queryset, other_names=PAGE_PARAMETERS)
+        if not asked.form.is_valid():
+            raise ValidationError(_errors_of(asked.form))
+        filtered: QuerySet[Any] = asked.qs
+        return filtered
+
+    def _page(
+        self, request: Request, queryset: QuerySet[Any], organization_ids: Sequence[int]
+    ) -> KeysetPage[Row]:
+        parameters = request.query_params
+        ordering = parameters.get("ordering") or self.default_ordering
+        try:
+            return self.keyset.page(
+                queryset.values(*self.columns),
+                ordering=ordering,
+                cursor=parameters.get("cursor"),
+                limit=_limit(parameters.get("limit")),
+                organization_ids=organization_ids,
+            )
+        except BadCursor as error:
+            raise ValidationError({"cursor": [str(error)]}) from None
+        except BadOrdering as error:
+            raise ValidationError({"ordering": [str(error)]}) from None
+
+
+def _errors_of(form: Form) -> dict[str, list[str]]:
+    return {
+        ("detail" if name == NON_FIELD_ERRORS else name): [str(error) for error in errors]
+        for name, errors in form.errors.items()
+    }
+
+
+def organization_slugs(request: Request) -> dict[int, str]:
+    """Return the organizations that may be read: {id: slug}."""
+    return dict(Organization.objects.visible_to(reader_of(request)).values_list("pk", "slug"))
+
+
+def with_organization(row: Row, slugs: Mapping[int, str]) -> Row:
+    """Return the row with its organization's slug in the place of the number."""
+    return {
+        ("organization" if name == "organization_id" else name): (
+            slugs.get(value, "") if name == "organization_id" else value
+        )
+        for name, value in row.items()
+    }
+
+
+def stored_json(text: str | None) -> orjson.Fragment | None:
+    """Return a stored payload to be passed on as it is."""
+    return orjson.Fragment(text) if text else None
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT):
+        raise ValidationError({"limit": [f"Enter a whole number from 1 to {MAX_LIMIT}."]})
+    return int(text)
+
+
+def _link(request: Request, cursor: str | None) -> str | None:
+    return replace_query_param(request.build_absolute_uri(), "cursor", cursor) if cursor else None
+
+
+def list_parameters(filter_set: type[StrictFilterSet], keyset: Keyset) -> list[OpenApiParameter]:
+    """Return what the OpenAPI document says of a list's parameters."""
+    orderings = [sign + name for name in keyset.sortable for sign in ("", "-")]
+    own = [
+        OpenApiParameter("limit", int, description=f"1 to {MAX_LIMIT}, {DEFAULT_LIMIT} if not given."),
+        OpenApiParameter("cursor", str, description="From `next` or `previous`."),
+        OpenApiParameter("ordering", str, enum=orderings),
+    ]
+    filters = [
+        OpenApiParameter(name, OpenApiTypes.STR, description=_about(name, item))
+        for name, item in sorted(filter_set.base_filters.items())
+    ]
+    return own + filters
+
+
+def _about(name: str, item: Any) -> str:
+    about = (type(item).__doc__ or "").strip().split("\n")[0]
+    return about if "__" not in name else f"{about} ({name.rpartition('__')[2]})"
+
+
+def columns_of(model: type[Model], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, once they are known to be columns of the model."""
+    known = {field.attname for field in model._meta.concrete_fields}
+    unknown = set(names) - known
+    if unknown:
+        raise ValueError(f"{model.__name__} has no column {', '.join(sorted(unknown))}")
+    return tuple(names)
