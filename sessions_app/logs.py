@@ -37,7 +37,7 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
         super().__init__(
             processors=processors,
             foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow=_EXTRA), reduce_exception],
-            pass_foreign_args=False,
+            pass_foreign_args=True,
         )
 
 
@@ -47,9 +47,10 @@ def reduce_exception(logger: object, method: str, event: EventDict) -> EventDict
     exc_info = event.pop("exc_info", None) or (
         record.exc_info if isinstance(record, logging.LogRecord) else None
     )
-    if isinstance(record, logging.LogRecord) and isinstance(record.args, dict) and "exc" in record.args:
+    told = event.pop("positional_args", None)
+    if isinstance(told, dict) and "exc" in told:
         # Celery's word of a failed task quotes the error's message.
-        event["event"] = f"Task {record.args.get('name')} {record.args.get('description')}"
+        event["event"] = f"Task {told.get('name')} {told.get('description')}"
     if isinstance(exc_info, tuple) and exc_info[1] is not None:
         event["error"] = describe_error(exc_info[1])
         if isinstance(record, logging.LogRecord):

@@ -64,8 +64,10 @@ class WorkerProcess:
         self._process.wait(10)
 
     def stop(self) -> None:
+        """End it and show what it logged, for a test that failed."""
         if self._process.poll() is None:
             self.kill()
+        sys.stdout.write(self.output())
         self.log.close()
 
     def output(self) -> str:
@@ -78,8 +80,10 @@ def database_url() -> str:
     own = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{own['NAME']}"
-    host, password = quote(str(own["HOST"]), safe=""), quote(str(own["PASSWORD"]), safe="")
-    return f"postgres://{own['USER']}:{password}@{host}:{own['PORT'] or 5432}/{own['NAME']}"
+    who = quote(str(own["USER"])) + (f":{quote(str(own['PASSWORD']))}" if own["PASSWORD"] else "")
+    if str(own["HOST"]).startswith("/"):
+        return f"postgres://{who}@/{own['HOST']}/{own['NAME']}"
+    return f"postgres://{who}@{own['HOST']}:{own['PORT'] or 5432}/{own['NAME']}"
 
 
 def redis_server() -> str:
