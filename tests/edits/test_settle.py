@@ -200,3 +200,16 @@ def test_one_that_was_given_up_is_tried_again(
     assert remote()["name"] == "After"
     with pytest.raises(EditMoved):
         retry(edit, editor)
+
+
+def test_an_edit_behind_a_held_one_of_its_field_waits_too(
+    sandbox: SandboxProcess, conflict: Edit, queue: Queue, editor: User
+) -> None:
+    Edit.objects.filter(pk=conflict.pk).update(fields={"name": "After"})
+    queue(base={"name": "Theirs", "expirationSeconds": None}, name="Later", expirationSeconds=600)
+    behind = queue(expirationSeconds=900, author=editor, base={"expirationSeconds": 300})
+
+    push_due()
+
+    behind.refresh_from_db()
+    assert (behind.state, behind.attempts) == ("queued", 0)

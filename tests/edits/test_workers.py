@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from sessions_app.edits import states
 from sessions_app.edits.push import push_due, push_edit
 from sessions_app.models import Edit, Session
+from sessions_app.models.edits import EditState
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -165,7 +166,7 @@ def test_the_guard_looks_at_the_claims_number(queue: Queue) -> None:
     Edit.objects.filter(pk=edit.pk).update(claim_number=F("claim_number") + 1)
 
     with pytest.raises(states.ClaimLost):
-        states.settle(slow, states.EditState.REJECTED, error="late")
+        states.settle(slow, EditState.REJECTED, error="late")
     with pytest.raises(states.ClaimLost):
         states.note_sending(slow)
 
