@@ -19,6 +19,7 @@ def raw_server(*answers: bytes, reset: bool = False) -> Iterator[tuple[str, list
                 connection, _ = listener.accept()
             except OSError:
                 return
+            connection.settimeout(5)
             with connection:
                 asked.append(connection.recv(65536))
                 connection.sendall(sent)
@@ -27,7 +28,7 @@ def raw_server(*answers: bytes, reset: bool = False) -> Iterator[tuple[str, list
                     linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked

@@ -237,6 +237,19 @@ def test_nobody_there_is_a_connection_error() -> None:
     assert str(error) == "GET /session/{id}: connection, no answer"
 
 
+def test_a_patch_that_found_nobody_is_tried_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    asked: list[str] = []
+    with VapiClient(nobody, "k", may_write=lambda: True, before_request=asked.append) as writer:
+        with pytest.raises(Unavailable):
+            writer.patch_session("s1", {})
+        assert asked == ["PATCH"]
+        with pytest.raises(Unavailable):
+            writer.get_session("s1")
+        assert asked == ["PATCH", "GET", "GET", "GET"]
+
+
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_body_that_breaks_off_is_unavailable(reset: bool) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"

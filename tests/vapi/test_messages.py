@@ -122,6 +122,7 @@ def test_what_is_no_message_leaves_a_gap_in_the_positions() -> None:
         ('{"ok": false}', True, "the tool said that it failed"),
         ('{"status": "error"}', True, "the tool said that it failed"),
         ('{"status": "FAILED"}', True, "the tool said that it failed"),
+        (r'{"err\u006fr": "escaped"}', True, "escaped"),
         ("Error: time-out\nat line 5", True, "Error: time-out"),
         ("error 500", True, "error 500"),
         ('{"error": null, "errors": [], "success": true, "status": "ok"}', False, ""),
@@ -177,6 +178,13 @@ def test_an_id_used_again_gets_its_own_answers() -> None:
 
     assert [turn.tool_calls[0].result for turn in turns[:2]] == ["first", "second"]
     assert [(turn.kind, turn.text) for turn in turns[2:]] == [("tool", "x")]
+
+
+def test_calls_of_one_id_that_wait_together_are_answered_in_order() -> None:
+    (asked, told), (_, later) = answered("first"), answered("second")
+    turns = parse_turns([asked, asked, told, later])
+
+    assert [turn.tool_calls[0].result for turn in turns] == ["first", "second"]
 
 
 def test_several_calls_in_a_turn_find_their_answers_in_any_order() -> None:

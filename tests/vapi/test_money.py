@@ -40,6 +40,7 @@ def test_a_number_keeps_its_digits_to_the_twelfth_place(sent: str, kept: str) ->
     assert format_usd(from_json) == kept
     assert parse_usd(sent) == from_json
     assert from_json.as_tuple().exponent == -12
+    assert from_json or not from_json.is_signed()
 
 
 def test_rounding_does_not_depend_on_how_many_digits_follow() -> None:

@@ -1,5 +1,6 @@
 """Remote JSON becomes typed records: the required parts strictly, the rest whatever it is."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -156,6 +157,16 @@ def test_times_as_they_are_written(written: str, microseconds: int) -> None:
     assert record.created_at.tzinfo is UTC
 
 
+def test_a_time_without_an_offset_is_utc_wherever_this_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert session(createdAt="2026-06-01T12:00:00").created_at == NOON
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 @pytest.mark.parametrize("written", ["then", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
 def test_a_time_that_is_none_loses_the_record(written: str) -> None:
     with pytest.raises(BadRecord):
@@ -303,6 +314,14 @@ def test_the_content_hash_sees_everything_else() -> None:
 
     assert len({first.content_hash, told.content_hash, other.content_hash}) == 3
     assert session(logoUrl="https://h/1").content_hash != session(logoUrl="https://h/2").content_hash
+
+
+def test_only_an_artifact_has_addresses_that_change_without_a_signature() -> None:
+    def hashed(recording: str, logo: str) -> str:
+        return session(artifact={"recordingUrl": recording}, logoUrl=logo).content_hash
+
+    assert hashed("https://h/1", "https://h/l") == hashed("https://h/2", "https://h/l")
+    assert hashed("https://h/1", "https://h/l") != hashed("https://h/1", "https://h/m")
 
 
 def test_the_content_hash_does_not_depend_on_the_order_of_keys() -> None:

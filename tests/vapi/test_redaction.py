@@ -111,6 +111,21 @@ def test_a_secret_in_json_inside_a_string_is_redacted(key: str, indent: int | No
     assert json.loads(shown["function"]["arguments"]) == {"deep": [{key: REDACTED}], "city": "Rome"}
 
 
+def test_maps_and_numbers_in_json_inside_a_string_are_redacted() -> None:
+    inner = {
+        "headers": {"X-Any": SECRET},
+        "pin": {"password": 1234},
+        "parameters": [{"key": "k", "value": 5}],
+    }
+    shown = clean(json.dumps({"content": json.dumps(inner, indent=1)}))
+
+    assert json.loads(shown["content"]) == {
+        "headers": {"X-Any": REDACTED},
+        "pin": {"password": REDACTED},
+        "parameters": [{"key": "k", "value": REDACTED}],
+    }
+
+
 @pytest.mark.parametrize("key", SECRET_KEYS)
 def test_a_secret_in_text_that_is_only_partly_json_is_redacted(key: str) -> None:
     told = f'The tool said {{"{key}": "{SECRET}", "city": "Rome"}} and left'
@@ -198,6 +213,7 @@ def test_the_schema_of_a_tool_is_kept() -> None:
         ("https://h/?api_key=x#access_token=y", "https://h/?api_key=[redacted]#access_token=[redacted]"),
         ("https://h/?X-Amz-Signature=x&X-Amz-Date=2", "https://h/?X-Amz-Signature=[redacted]&X-Amz-Date=2"),
         ("https://h/?X%2DAmz%2DSignature=x", "https://h/?X%2DAmz%2DSignature=[redacted]"),
+        ("https://h/?%73ig=x", "https://h/?%73ig=[redacted]"),
         ("https://h/?X-Amz-Credential=AK%2F1&e=1", "https://h/?X-Amz-Credential=[redacted]&e=1"),
         ("https://h/?X-Amz-Security-Token=x", "https://h/?X-Amz-Security-Token=[redacted]"),
         ("https://h/?X-Goog-Signature=x", "https://h/?X-Goog-Signature=[redacted]"),
