@@ -1,5 +1,7 @@
 """Django's registration of the project's one application and of its admin site."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 
@@ -11,3 +13,7 @@ class SessionsAppConfig(AppConfig):
 
 class AdminConfig(DjangoAdminConfig):
     default_site = "sessions_app.admin.site.Site"
+
+    def ready(self) -> None:
+        super().ready()
+        import_module("sessions_app.admin.pages")

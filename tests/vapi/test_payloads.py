@@ -318,7 +318,7 @@ def test_the_content_hash_sees_everything_else() -> None:
 
 def test_only_an_artifact_has_addresses_that_change_without_a_signature() -> None:
     def hashed(recording: str, logo: str) -> str:
-        return session(artifact={"recordingUrl": recording}, logoUrl=logo).content_hash
+        return str(session(artifact={"recordingUrl": recording}, logoUrl=logo).content_hash)
 
     assert hashed("https://h/1", "https://h/l") == hashed("https://h/2", "https://h/l")
     assert hashed("https://h/1", "https://h/l") != hashed("https://h/1", "https://h/m")

@@ -1,0 +1,170 @@
+"""Edits: their list, each one's page, and what people decide about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+
+from sessions_app import tasks
+from sessions_app.admin.changes import list_changes
+from sessions_app.admin.filters import Choice, Control
+from sessions_app.admin.lists import Column, ListAdmin, organization_options
+from sessions_app.admin.pretty import pretty_json
+from sessions_app.customers.present import Customer, present_customer
+from sessions_app.edits import settle
+from sessions_app.edits.standing import describe_standing
+from sessions_app.models import Edit, Organization, Session
+from sessions_app.models.edits import UNDER_WAY_STATES, EditState
+from sessions_app.models.keyset import Keyset
+from sessions_app.search.filters import EditFilterSet
+
+
+@dataclass(frozen=True)
+class EditRow:
+    edit: Edit
+    customer: Customer | None
+
+
+@admin.register(Edit)
+class EditAdmin(ListAdmin):
+    list_heading = "Edits"
+    row_template = "admin/edits/row.html"
+    columns = (
+        Column("Session"),
+        Column("Change"),
+        Column("State"),
+        Column("By"),
+        Column("Made", "created_at"),
+    )
+    keyset = Keyset({"created_at": "created_at"})
+    filterset_class = EditFilterSet
+    icon = "edit_note"
+    nothing_yet = "Corrections of a session's name, status or lifetime show here, with where each of them stands."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Edit]:
+        return Edit.objects.visible_to(request.user).select_related("organization", "author", "token")
+
+    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:  # noqa: ARG002 - for all lists alike
+        controls: list[Control] = [Choice("state", "State", EditState.choices)]
+        if len(organizations) > 1:
+            controls.append(Choice("organization", "Organization", organization_options(organizations)))
+        return controls
+
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[Edit]) -> Sequence[EditRow]:
+        sessions = Session.objects.visible_to(request.user).in_bulk([edit.session_id for edit in rows])
+        return [
+            EditRow(edit, present_customer(sessions[edit.session_id]) if edit.session_id in sessions else None)
+            for edit in rows
+        ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("<int:edit_id>/live/", view(self.live_view), name="sessions_app_edit_live"),
+            path("<int:edit_id>/resolve/", view(require_POST(self.resolve_view)), name="sessions_app_edit_resolve"),
+            path("<int:edit_id>/withdraw/", view(require_POST(self.withdraw_view)), name="sessions_app_edit_withdraw"),
+            path("<int:edit_id>/retry/", view(require_POST(self.retry_view)), name="sessions_app_edit_retry"),
+        ]
+        return own + list(super().get_urls())
+
+    # The page of one edit ----------------------------------------------------------------------
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+    ) -> HttpResponse:
+        return self._page(request, self._edit(request, object_id), "admin/edits/page.html")
+
+    def live_view(self, request: HttpRequest, edit_id: int) -> HttpResponse:
+        return self._page(request, self._edit(request, edit_id), "admin/edits/detail.html")
+
+    def _page(
+        self, request: HttpRequest, edit: Edit, template: str, problems: Sequence[str] = ()
+    ) -> HttpResponse:
+        session = (
+            Session.objects.visible_to(request.user).select_related("organization").filter(pk=edit.session_id).first()
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Edit {edit.pk}",
+            "opts": self.opts,
+            "original": edit,
+            "edit": edit,
+            "session": session,
+            "customer": present_customer(session) if session else None,
+            "changes": list_changes(edit),
+            "standing": describe_standing(edit),
+            "body": pretty_json(edit.fields),
+            "may_edit": request.user.has_perm("sessions_app.edit_session"),
+            "polls": edit.state in UNDER_WAY_STATES,
+            "problems": problems,
+        }
+        return TemplateResponse(request, template, context)
+
+    def _edit(self, request: HttpRequest, edit_id: object) -> Edit:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        edit = self.get_queryset(request).filter(pk=edit_id).first() if str(edit_id).isdecimal() else None
+        if edit is None:
+            raise Http404
+        return edit
+
+    # Decisions ---------------------------------------------------------------------------------
+
+    def resolve_view(self, request: HttpRequest, edit_id: int) -> HttpResponse:
+        """Settle a conflict: "mine" or "theirs" for each disputed field, or one of them for all."""
+        edit = self._edit_to_settle(request, edit_id)
+        choice = request.POST.get("all")
+        choices = {field: choice or request.POST.get(f"field-{field}") for field in edit.theirs}
+        try:
+            settled = settle.resolve_conflict(edit, choices, request.user)  # type: ignore[arg-type]  # who passed the permission check has signed in
+        except ValidationError as error:
+            return self._page(request, edit, "admin/edits/page.html", error.messages)
+        if settled.pk == edit.pk:
+            messages.success(request, "Vapi's values stand; the edit is withdrawn.")
+        else:
+            transaction.on_commit(partial(tasks.enqueue, tasks.push_edit, settled.pk))
+            messages.success(request, "Your choice is on its way to Vapi.")
+        return redirect("admin:sessions_app_edit_change", settled.pk)
+
+    def withdraw_view(self, request: HttpRequest, edit_id: int) -> HttpResponse:
+        edit = self._edit_to_settle(request, edit_id)
+        try:
+            settle.withdraw(edit, request.user)  # type: ignore[arg-type]  # as above
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        else:
+            messages.success(request, "Withdrawn; nothing is sent.")
+        return redirect("admin:sessions_app_edit_change", edit.pk)
+
+    def retry_view(self, request: HttpRequest, edit_id: int) -> HttpResponse:
+        edit = self._edit_to_settle(request, edit_id)
+        try:
+            again = settle.retry(edit, request.user)  # type: ignore[arg-type]  # as above
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return redirect("admin:sessions_app_edit_change", edit.pk)
+        transaction.on_commit(partial(tasks.enqueue, tasks.push_edit, again.pk))
+        messages.success(request, "Queued again.")
+        return redirect("admin:sessions_app_edit_change", again.pk)
+
+    def _edit_to_settle(self, request: HttpRequest, edit_id: int) -> Edit:
+        edit = self._edit(request, edit_id)
+        if not request.user.has_perm("sessions_app.edit_session"):
+            raise PermissionDenied
+        return edit

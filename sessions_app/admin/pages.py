@@ -1,0 +1,45 @@
+"""Registers every page of ours. Imported once all applications are ready: registering makes the admin site, which
+this package holds, so its `__init__` cannot do it."""
+
+from __future__ import annotations
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib import admin
+from django_celery_beat import models as beat
+
+from sessions_app.admin import (
+    chats,
+    costlines,
+    edits,
+    organizations,
+    people,
+    quarantine,
+    runs,
+    sessions,
+    tokens,
+)
+
+__all__ = [
+    "chats",
+    "costlines",
+    "edits",
+    "organizations",
+    "people",
+    "quarantine",
+    "runs",
+    "sessions",
+    "tokens",
+]
+
+# Their pages are Django's own, unstyled, and change what the code sets at every start.
+_NOT_OURS = (
+    AccessAttempt,
+    AccessFailureLog,
+    AccessLog,
+    beat.PeriodicTask,
+    beat.ClockedSchedule,
+    beat.CrontabSchedule,
+    beat.SolarSchedule,
+    beat.IntervalSchedule,
+)
+admin.site.unregister([model for model in _NOT_OURS if admin.site.is_registered(model)])

@@ -1,0 +1,127 @@
+"""API tokens: made by a form, shown once, revoked by a POST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from sessions_app.admin.lists import Column, ListAdmin
+from sessions_app.models import ApiToken
+from sessions_app.models.access import Scope
+from sessions_app.models.keyset import Keyset
+from sessions_app.tokens import make_token
+
+_LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "Until it is revoked"))
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=100, error_messages={"required": "Say what it is for."})
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices, error_messages={"required": "Choose what it may do."}
+    )
+    lifetime = forms.ChoiceField(choices=_LIFETIMES, required=False)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ListAdmin):
+    list_heading = "API tokens"
+    row_template = "admin/tokens/row.html"
+    before_template = "admin/tokens/add_link.html"
+    columns = (
+        Column("Name"),
+        Column("May"),
+        Column("State"),
+        Column("Last used"),
+        Column("Made", "created_at"),
+        Column(""),
+    )
+    keyset = Keyset({"created_at": "created_at"})
+    of_organization = False
+    icon = "key"
+    nothing_yet = "Other programs read over REST with a token. It is shown once, when it is made."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
+        return ApiToken.objects.visible_to(request.user).select_related("created_by")
+
+    def get_urls(self) -> list[URLPattern]:
+        revoke = self.admin_site.admin_view(require_POST(self.revoke_view))
+        return [
+            path("<int:token_id>/revoke/", revoke, name="sessions_app_apitoken_revoke"),
+            *super().get_urls(),
+        ]
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
+        return request.user.has_perm("sessions_app.add_apitoken")
+
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[ApiToken]) -> Sequence[dict[str, Any]]:
+        may_revoke = request.user.has_perm("sessions_app.change_apitoken")
+        words = dict(Scope.choices)
+        return [
+            {
+                "token": row,
+                "may": [words.get(scope, scope) for scope in row.scopes],
+                "may_revoke": may_revoke and row.revoked_at is None,
+            }
+            for row in rows
+        ]
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = TokenForm(request.POST or None, initial={"lifetime": "90"})
+        context = {**self.admin_site.each_context(request), "title": "New API token", "opts": self.opts}
+        if request.method == "POST" and form.is_valid():
+            context |= self._made(request, form)
+            response = TemplateResponse(request, "admin/tokens/made.html", context)
+            response["Cache-Control"] = "no-store"
+            return response
+        return TemplateResponse(request, "admin/tokens/add.html", context | {"form": form})
+
+    def _made(self, request: HttpRequest, form: TokenForm) -> dict[str, Any]:
+        days = form.cleaned_data["lifetime"]
+        token, text = make_token(
+            form.cleaned_data["name"],
+            form.cleaned_data["scopes"],
+            expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
+            created_by=request.user,  # type: ignore[arg-type]  # who passed the permission check has signed in
+        )
+        return {"token": token, "text": text}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,  # noqa: ARG002 - Django's signature
+        form_url: str = "",  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+    ) -> HttpResponse:
+        """A token has no page of its own: its row says all that may be said."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return redirect("admin:sessions_app_apitoken_changelist")
+
+    def revoke_view(self, request: HttpRequest, token_id: int) -> HttpResponse:
+        if not request.user.has_perm("sessions_app.change_apitoken"):
+            raise PermissionDenied
+        token = self.get_queryset(request).filter(pk=token_id).first()
+        if token is None:
+            raise Http404
+        self.get_queryset(request).filter(pk=token_id, revoked_at__isnull=True).update(revoked_at=timezone.now())
+        messages.success(request, f"“{token.name}” is revoked; it opens nothing any more.")
+        return redirect("admin:sessions_app_apitoken_changelist")
