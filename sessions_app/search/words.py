@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
-from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
-from django.db.models.fields import BooleanField
+from django.db.models import BooleanField, F, Func, QuerySet
 
 from sessions_app.models import NumberSuffix, SearchText
 
@@ -28,6 +26,7 @@ NUMBER_LENGTH = 40
 SHORTEST_PART = 3
 _VARIABLES = 900
 _TABLE = SearchText._meta.db_table
+_ID = '."id"'
 _SUFFIXES = NumberSuffix._meta.db_table
 
 
@@ -170,8 +169,29 @@ def matching(query: str, *, names_too: bool) -> QuerySet[SearchText]:
     words = words_of(query)
     if not words:
         return SearchText.objects.none()
-    condition = RawSQL(*_condition(words, names_too), output_field=BooleanField())  # noqa: S611 - the words are a parameter
-    return SearchText.objects.filter(condition)
+    return SearchText.objects.filter(_Matches(words, names_too=names_too))
+
+
+class _Matches(Func):
+    """Whether a row of SearchText holds all the words, the last one as a beginning, by the database's own index."""
+
+    output_field = BooleanField()
+
+    def __init__(self, words: Sequence[str], *, names_too: bool) -> None:
+        super().__init__(F("id"))
+        self.words, self.names_too = words, names_too
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, tuple[str]]:
+        row, _ = compiler.compile(self.get_source_expressions()[0])
+        mark = ":ABCD" if self.names_too else ":D"
+        asked = " & ".join(f"'{word}'{mark}" for word in self.words) + "*"
+        return f'{row.removesuffix(_ID)}."words" @@ %s::tsquery', (asked,)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, tuple[str]]:
+        row, _ = compiler.compile(self.get_source_expressions()[0])
+        asked = " AND ".join(f'"{word}"' for word in self.words) + "*"
+        found = "SELECT rowid FROM sessions_app_searchwords WHERE sessions_app_searchwords MATCH %s"
+        return f"{row} IN ({found})", (asked if self.names_too else f"said : ({asked})",)
 
 
 def matching_session_ids(query: str, *, names_too: bool = False) -> QuerySet[Any, str]:
@@ -182,20 +202,6 @@ def matching_session_ids(query: str, *, names_too: bool = False) -> QuerySet[Any
 def matching_chat_ids(query: str, *, names_too: bool = False) -> QuerySet[Any, str]:
     """Return, for `id__in`, the chats in whose words `query` occurs."""
     return matching(query, names_too=names_too).filter(source="chat").values_list("parent_id", flat=True)
-
-
-def _condition(words: Sequence[str], names_too: bool) -> tuple[str, tuple[str]]:
-    if connection.vendor == "postgresql":
-        mark = ":ABCD" if names_too else ":D"
-        asked = " & ".join(f"'{word}'{mark}" for word in words) + "*"
-        return f"{_TABLE}.words @@ %s::tsquery", (asked,)
-    asked = " AND ".join(f'"{word}"' for word in words) + "*"
-    if not names_too:
-        asked = f"said : ({asked})"
-    return (
-        f"{_TABLE}.id IN (SELECT rowid FROM sessions_app_searchwords WHERE sessions_app_searchwords MATCH %s)",  # noqa: S608 - our own table's name
-        (asked,),
-    )
 
 
 def index_numbers(cursor: CursorWrapper, digits: Iterable[str]) -> None:
