@@ -33,7 +33,7 @@ check: install ## format, lint, types, layers, templates, migrations, settings
 	@var=$$(mktemp -d) && trap 'rm -rf "$$var"' EXIT && export VAR_DIR="$$var" \
 		&& $(BIN)/python manage.py makemigrations --check --dry-run \
 		&& $(BIN)/python manage.py check --fail-level WARNING \
-		&& DEBUG=off SECRET_KEY=a-key-for-this-check-alone-0123456789-0123456789-abcdef FIELD_ENCRYPTION_KEYS=none PUBLIC_URL=https://example.test \
+		&& DEBUG=off SECRET_KEY=a-key-for-this-check-alone-0123456789-0123456789-abcdef FIELD_ENCRYPTION_KEYS=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= PUBLIC_URL=https://example.test \
 			$(BIN)/python manage.py collectstatic --no-input --verbosity 0
 
 format: install ## put code and templates into shape

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import warnings
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import environ
 from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
 
 USAGE_ERROR = 2
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def stop(message: str) -> NoReturn:
@@ -53,6 +58,62 @@ def make_secret_key() -> str:
 
 def make_encryption_key() -> str:
     return Fernet.generate_key().decode()
+
+
+def port_number(env: environ.Env, name: str, default: int) -> int:
+    text = env.str(name, str(default)).strip()
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        stop(f"{name} must be a number from 1 to 65535.")
+    return int(text)
+
+
+def web_address(env: environ.Env, name: str, default: str) -> str:
+    """Return an http or https address without a slash at its end."""
+    address: str = env.str(name, default).rstrip("/")
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        stop(f"{name} must be an address such as {default}.")
+    return address
+
+
+def time_zone(env: environ.Env, name: str, default: str) -> str:
+    zone: str = env.str(name, default)
+    if zone not in zoneinfo.available_timezones():
+        stop(f"{name} must be the name of a time zone such as UTC or Europe/Berlin.")
+    return zone
+
+
+def log_level(env: environ.Env, name: str, default: str) -> str:
+    level: str = env.str(name, default).upper()
+    if level not in _LOG_LEVELS:
+        stop(f"{name} must be one of {', '.join(_LOG_LEVELS)}.")
+    return level
+
+
+def encryption_keys(text: str) -> list[str]:
+    """Return the keys of a comma list; the first one writes, all of them read."""
+    keys = [key.strip() for key in text.split(",") if key.strip()]
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError:
+        keys = []
+    return keys or stop(
+        "FIELD_ENCRYPTION_KEYS must be keys of 32 bytes in URL-safe base64, separated by commas."
+    )
+
+
+def database(env: environ.Env, url: str) -> dict[str, Any]:
+    """Return Django's settings of the database at `url`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found: dict[str, Any] = env.db_url_config(url)
+    except (ImproperlyConfigured, ValueError, KeyError):
+        found = {}
+    if found.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+        stop("DATABASE_URL must be like postgres://user:password@host/name or sqlite:////path/file.")
+    return found
 
 
 def _read_secret_file(name: str) -> str:

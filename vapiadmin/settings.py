@@ -10,16 +10,21 @@ from urllib.parse import urlsplit
 
 import structlog
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
-from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from vapiadmin.environment import (
+    database,
+    encryption_keys,
     key_from_file,
+    log_level,
     make_encryption_key,
     make_secret_key,
+    port_number,
     read_environment,
     stop,
+    time_zone,
+    web_address,
 )
 from vapiadmin.navigation import SIDEBAR
 
@@ -32,8 +37,8 @@ DEVELOPMENT = env.bool("DEBUG", True)
 DEBUG = False
 
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
-PORT = env.int("PORT", 8000)
-PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+PORT = port_number(env, "PORT", 8000)
+PUBLIC_URL = web_address(env, "PUBLIC_URL", f"http://127.0.0.1:{PORT}")
 
 if DEVELOPMENT:
     SECRET_KEY = env.str("SECRET_KEY", "") or key_from_file(VAR_DIR / "secret_key", make_secret_key)
@@ -45,7 +50,7 @@ else:
     _encryption_keys = env.str("FIELD_ENCRYPTION_KEYS", "") or stop(
         "set FIELD_ENCRYPTION_KEYS (or DEBUG=on on a machine of your own)."
     )
-FIELD_ENCRYPTION_KEYS = [key for key in _encryption_keys.split(",") if key]
+FIELD_ENCRYPTION_KEYS = encryption_keys(_encryption_keys)
 
 _public = urlsplit(PUBLIC_URL)
 ALLOWED_HOSTS = env.list(
@@ -61,7 +66,7 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Vapi -----------------------------------------------------------------------------------------
 VAPI_API_KEY = env.str("VAPI_API_KEY", "")
-VAPI_BASE_URL = env.str("VAPI_BASE_URL", "https://api.vapi.ai").rstrip("/")
+VAPI_BASE_URL = web_address(env, "VAPI_BASE_URL", "https://api.vapi.ai")
 # The demo: no key and no database of one's own. It has a database file to itself, so that simulated
 # and real rows never meet.
 DEMO = not VAPI_API_KEY and not env.str("DATABASE_URL", "")
@@ -71,12 +76,7 @@ DATABASE_URL = env.str("DATABASE_URL", "") or f"sqlite:///{VAR_DIR}/{'demo' if D
 
 
 def _database(url: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = env.db_url_config(url)
-    except (ImproperlyConfigured, ValueError, KeyError):
-        stop(
-            "DATABASE_URL is not understood; examples: postgres://user:password@host/name, sqlite:////path/file."
-        )
+    found = database(env, url)
     options = found.setdefault("OPTIONS", {})
     if found["ENGINE"].endswith("sqlite3"):
         # WAL lets people read while a sync writes; IMMEDIATE takes the write lock at once, so that two
@@ -164,7 +164,7 @@ AXES_VERBOSE = False
 
 # --- Language and time ----------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-TIME_ZONE = env.str("TIME_ZONE", "UTC")
+TIME_ZONE = time_zone(env, "TIME_ZONE", "UTC")
 USE_TZ = True
 
 # --- Static files ---------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ SPECTACULAR_SETTINGS = {
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 
 # --- Logs: one JSON object a line, never a payload, a customer's word or a secret ------------------
-LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = log_level(env, "LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -279,7 +279,9 @@ UNFOLD = {
     "SITE_TITLE": "vapiadmin",
     "SITE_HEADER": "vapiadmin",
     "SITE_SYMBOL": "forum",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("vapiadmin/favicon.svg")}],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("vapiadmin/favicon.svg")}
+    ],
     # No way out of the admin: it is the site.
     "SITE_URL": None,
     "SHOW_HISTORY": False,

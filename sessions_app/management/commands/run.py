@@ -8,9 +8,10 @@ from typing import Any
 
 import requests
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, OperationalError, connections
 
 from sessions_app.logs import describe_error
 from sessions_app.management.bootstrap import (
@@ -85,6 +86,12 @@ class Command(BaseCommand):
                 bootstrap_default()
             first = bootstrap_first_admin()
             return [first] if first else []
+        except ValidationError as error:
+            # Demo and real rows never meet in a database.
+            raise DidNotStart(" ".join(error.messages)) from None
+        except OperationalError as error:
+            # No row was touched yet: what the server says names its address, a file or a user only.
+            raise DidNotStart(f"the database cannot be used: {str(error).splitlines()[0]}") from None
         except DatabaseError as error:
             raise DidNotStart(f"the database cannot be used ({describe_error(error)}).") from None
 
