@@ -28,10 +28,14 @@ class SubmissionReused(ValidationError):
 
 
 def shown_values(session: Session) -> dict[str, object]:
-    """Return what a form shows, and carries as its base: the mirrored values with pending edits applied."""
-    shown = mirrored_values(session)
+    """Return what a form shows, and carries as its base: the mirrored values with pending edits applied.
+
+    Pending edits are read first and the row anew: one that is applied in between is then still in either.
+    """
     pending = Edit.objects.filter(session_id=session.pk, state__in=UNDER_WAY_STATES).order_by("pk")
-    for fields in pending.values_list("fields", flat=True):
+    changes = list(pending.values_list("fields", flat=True))
+    shown = mirrored_values(Session.objects.filter(pk=session.pk).first() or session)
+    for fields in changes:
         shown.update({field: value for field, value in fields.items() if field in EDITABLE})
     return shown
 

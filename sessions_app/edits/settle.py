@@ -63,9 +63,9 @@ def resolve_conflict(
 def withdraw(edit: Edit, who: AbstractBaseUser | ApiToken | None = None) -> Edit:
     """End an edit that was not sent, or that is in conflict. Raises EditMoved where a change may have left."""
     if edit.state == EditState.QUEUED and edit.sent_at is not None:
-        raise ValidationError(
+        raise EditMoved(
+            edit,
             "This edit may have reached Vapi already: the answer was lost. It will be settled by a look.",
-            code="moved",
         )
     edit = _end(edit, EditState.WITHDRAWN)
     log.info("edit withdrawn", extra={"edit": edit.pk, "author": _label(who)})

@@ -44,9 +44,9 @@ _UNSETTLED = (EditState.QUEUED, EditState.SENDING, EditState.CONFLICT)
 class EditMoved(ValidationError):
     """The edit is no longer in a state that allows this: somebody else, or a worker, was faster."""
 
-    def __init__(self, edit: Edit) -> None:
+    def __init__(self, edit: Edit, words: str = "") -> None:
         state = EditState(edit.state).label
-        super().__init__(f"This edit is {state} now, so this can no longer be done.", code="moved")
+        super().__init__(words or f"This edit is {state} now, so this can no longer be done.", code="moved")
 
 
 class ClaimLost(Exception):

@@ -34,7 +34,6 @@ def queue(session: Session) -> Queue:
     """queue(name="After"): an edit on the base of what is shown, or of `base`."""
 
     def make(*, base: dict[str, object] | None = None, author: Any = None, **fields: object) -> Edit:
-        session.refresh_from_db()
         shown = shown_values(session) if base is None else base
         return queue_edit(session=session, base=shown, fields=fields, author=author, source="admin")
 

@@ -279,3 +279,20 @@ def test_a_push_inside_a_transaction_is_refused(sandbox: SandboxProcess, queue: 
     with transaction.atomic(), pytest.raises(RuntimeError):
         push_edit(edit.pk)
     assert requests_of(sandbox) == []
+
+
+@pytest.mark.parametrize("fault", ["", "503:method=PATCH", "lost:method=PATCH,count=1", "400:method=PATCH"])
+def test_no_words_reach_the_logs(
+    sandbox: SandboxProcess, session: Session, queue: Queue, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    caplog.set_level("DEBUG")
+    edit = queue(name="Zanzibar", base={"name": "Before"})
+    sandbox.fault(fault)
+
+    push_edit(edit.pk)
+
+    said = " ".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert "edit moved" in said
+    assert "Zanzibar" not in said and session.pk not in said and "sandbox-key" not in said
+    edit.refresh_from_db()
+    assert "Zanzibar" not in edit.error

@@ -179,7 +179,7 @@ def test_an_edit_whose_answer_was_lost_is_not_withdrawn(
     push_due()
     edit.refresh_from_db()
 
-    with pytest.raises(ValidationError, match="may have reached Vapi"):
+    with pytest.raises(EditMoved, match="may have reached Vapi"):
         withdraw(edit, editor)
     assert Edit.objects.get().state == "queued"
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -19,6 +20,7 @@ from django.db.models.functions import Now
 
 from sessions_app.edits import states
 from sessions_app.edits.push import push_due, push_edit
+from sessions_app.edits.queue import queue_edit, shown_values
 from sessions_app.models import Edit, Session
 from sessions_app.models.edits import EditState
 from tests.sandbox_process import SandboxProcess
@@ -99,6 +101,29 @@ def test_many_workers_keep_the_order(sandbox: SandboxProcess, queue: Queue) -> N
         "status",
         "expirationSeconds",
     ]
+
+
+def test_edits_queued_while_workers_push(
+    sandbox: SandboxProcess, session: Session, queue: Queue, remote: Remote
+) -> None:
+    ended = threading.Event()
+
+    def correct() -> None:
+        for number in range(25):
+            queue(name=f"After {number}")
+        ended.set()
+
+    def work() -> None:
+        while not ended.is_set():
+            push_due()
+
+    side_by_side(correct, work, work, work)
+    push_due()
+
+    applied = list(Edit.objects.filter(state="applied").order_by("pk").values_list("fields", flat=True))
+    assert remote()["name"] == "After 24"
+    assert [patch["body"] for patch in sandbox.journal("PATCH")] == applied
+    assert Edit.objects.filter(state__in=["applied", "superseded"]).count() == 25
 
 
 def test_a_later_edit_waits_for_one_that_is_tried_again(sandbox: SandboxProcess, queue: Queue) -> None:
@@ -221,3 +246,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
+
+
+def test_an_impatient_double_click_is_one_edit(session: Session) -> None:
+    submission: dict[str, Any] = {
+        "session": session,
+        "base": shown_values(session),
+        "fields": {"name": "After"},
+        "source": "admin",
+        "submission_key": uuid4(),
+    }
+
+    side_by_side(*[lambda: queue_edit(**submission)] * 4)
+
+    assert Edit.objects.count() == 1
