@@ -107,12 +107,14 @@ class SessionDetail(RestView):
 
     def _queue(self, request: Request, session: Session, fields: Mapping[str, object], reason: str) -> Edit:
         key = _submission_key(request.headers.get("Idempotency-Key"))
-        if key is None or not Edit.objects.filter(submission_key=key).exists():
+        known = Edit.objects.filter(submission_key=key, session_id=session.pk).first() if key else None
+        if known is None:
             demand_match(request.headers.get("If-Match"), etag_of(session, newest_edit(session)))
         author, token = author_of(request)
         return queue_edit(
             session=session,
-            base=shown_values(session),
+            # Sent again, a correction is compared with what it was made on the first time.
+            base={**shown_values(session), **(known.base if known else {})},
             fields=fields,
             reason=reason,
             source="api",
