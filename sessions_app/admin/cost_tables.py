@@ -37,8 +37,8 @@ class Figure:
     # The exact value, where `text` is rounded.
     exact: str = ""
     href: str = ""
-    # Of the column's sum, in percent, for the bar under it.
-    share: int | None = None
+    # Of the column's sum, in percent.
+    share: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,14 @@ def places_for(amounts: Iterable[Decimal]) -> int:
 
 
 def amount(value: Decimal, places: int, href: str = "", whole: Decimal | None = None) -> Figure:
-    share = int(100 * value / whole) if whole and 0 <= value <= whole else None
+    share = _percent(value, whole) if whole and 0 <= value <= whole else ""
     exact = f"{MINUS if value < 0 else ''}${format_usd(abs(value))}"
     return Figure(dollars(value, places), exact, href, share)
+
+
+def _percent(part: Decimal, whole: Decimal) -> str:
+    percent = 100 * part / whole
+    return "< 1%" if 0 < percent < 1 else f"{percent.quantize(Decimal(1))}%"
 
 
 def number(value: int, href: str = "") -> Figure:
@@ -111,7 +116,7 @@ class _Column:
     link: Callable[[Lists, Row], str]
     # What a sum begins with: dollars or a count.
     zero: Decimal | int = 0
-    has_bar: bool = False
+    has_share: bool = False
 
 
 def _reported(read: Callable[[Reported], Decimal | int]) -> Callable[[Row], Decimal | int]:
@@ -133,13 +138,13 @@ def _nowhere(_lists: Lists, _row: Row) -> str:
 _PARENTS = [
     _Column("Count", _reported(lambda reported: reported.count), _nowhere),
     _Column(
-        "Reported", _reported(lambda reported: reported.cost_usd), _to_parents, _NO_DOLLARS, has_bar=True
+        "Reported", _reported(lambda reported: reported.cost_usd), _to_parents, _NO_DOLLARS, has_share=True
     ),
     _Column("Itemized", lambda row: row.itemized.cost_usd, _to_lines, _NO_DOLLARS),
 ]
 _KINDS = [
     _Column("Lines", lambda row: row.itemized.count, _nowhere),
-    _Column("Itemized", lambda row: row.itemized.cost_usd, _to_lines, _NO_DOLLARS, has_bar=True),
+    _Column("Itemized", lambda row: row.itemized.cost_usd, _to_lines, _NO_DOLLARS, has_share=True),
 ]
 _MODELS = [
     _Column("Prompt tokens", lambda row: row.itemized.prompt_tokens, _nowhere),
@@ -178,9 +183,10 @@ def day_table(report: Report, lists: Lists) -> Table:
         day = row.group["day"]
         return (date_format(day, "F Y"), "") if by_month(report) else (date_format(day, "D j M Y"), "")
 
+    columns = [replace(column, has_share=False) for column in _PARENTS]
     title = "By month" if by_month(report) else "By day"
     rows = join_months(report) if by_month(report) else report.rows
-    return _table("day", title, replace(report, rows=tuple(rows)), lists, _PARENTS, name, limit=1000)
+    return _table("day", title, replace(report, rows=tuple(rows)), lists, columns, name, limit=1000)
 
 
 def _table(
@@ -242,7 +248,7 @@ class _Cells:
     def _figure(self, source: Source, column: _Column, row: Row) -> Figure:
         whole = self.wholes[source, column.title]
         return self._write(
-            column.read(row), column.link(self.lists, row), Decimal(whole) if column.has_bar else None
+            column.read(row), column.link(self.lists, row), Decimal(whole) if column.has_share else None
         )
 
     def _write(self, value: Decimal | int, href: str = "", whole: Decimal | None = None) -> Figure:

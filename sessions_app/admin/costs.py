@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 
 from sessions_app.admin.cost_chart import describe_chart
 from sessions_app.admin.cost_tables import (
@@ -115,13 +116,13 @@ def _figures(
         assistant_table(summarize("assistant_id"), lists),
         kind_table(summarize("kind", "analysis_type"), lists),
         model_table(summarize("provider", "model"), lists),
-        day_table(days, lists),
     ]
     return {
         "totals": [_card(row, lists) for row in totals.rows],
         "zones": totals.zones,
         "chart": describe_chart(days, lists),
         "tables": tables,
+        "days": day_table(days, lists),
     }
 
 
@@ -129,10 +130,12 @@ def _card(row: Row, lists: Lists) -> dict[str, Any]:
     assert row.reported is not None and row.difference_usd is not None  # noqa: S101 - totals are not told apart by kind
     reported, itemized = row.reported, row.itemized
     places = places_for([reported.cost_usd, itemized.cost_usd])
+    rough = 2 if abs(reported.cost_usd) >= 1 else 4
     to_parents = lists.reported(row.source, reported)
     average = reported.average_usd
     return {
         "source": row.source,
+        "total": amount(reported.cost_usd, rough, to_parents),
         "reported": amount(reported.cost_usd, places, to_parents),
         "count": number(reported.count, to_parents),
         "without_cost": number(reported.without_cost_count) if reported.without_cost_count else None,
@@ -140,8 +143,7 @@ def _card(row: Row, lists: Lists) -> dict[str, Any]:
         "itemized": amount(itemized.cost_usd, places, lists.itemized(itemized)),
         "lines": number(itemized.count),
         "lines_without_cost": number(itemized.without_cost_count) if itemized.without_cost_count else None,
-        "difference": amount(row.difference_usd, places),
-        "has_difference": bool(row.difference_usd),
+        "difference": amount(row.difference_usd, places) if row.difference_usd else None,
         "tokens": _tokens(row),
     }
 
@@ -158,3 +160,8 @@ def _tokens(row: Row) -> list[tuple[str, Figure]]:
 
 def _periods(query: CostQuery) -> list[dict[str, Any]]:
     return [{"name": name, "title": title, "is_chosen": query.period_name == name} for name, title in PERIODS]
+
+
+def urlpatterns(site: admin.AdminSite) -> list[URLPattern]:
+    """Addresses of the page, for the admin site."""
+    return [path("costs/", site.admin_view(cost_page), name="costs")]

@@ -115,7 +115,8 @@ def summarize_costs(
 ) -> Report:
     """Return the sums that `query` asks for: a row for each source and group that has any.
 
-    Rows are sorted by group, then source: days ascending, everything else by cost, the greatest first.
+    Rows are sorted by group, then source: days ascending, everything else by cost, the greatest first
+    (sessions' costs, then chats').
     `organizations` spares asking for them again. Two queries, and one more for names.
     """
     if organizations is None:
@@ -230,18 +231,17 @@ def _row(
 
 
 def _in_order(query: CostQuery, rows: list[Row]) -> list[Row]:
-    """Days ascending; other groups by what they cost (both sources' greater one), the greatest first."""
-    weights: dict[tuple[Any, ...], Decimal] = {}
+    """Days ascending; other groups by what their sessions cost, then their chats, the greatest first."""
+    weights: dict[tuple[Any, ...], dict[Source, Decimal]] = {}
     for row in rows:
-        place = _without_day(row)
-        cost = row.reported.cost_usd if row.reported else row.itemized.cost_usd
-        weights[place] = max(weights.get(place, cost), cost)
+        costs = weights.setdefault(_without_day(row), dict.fromkeys(Source, Decimal(0)))
+        costs[row.source] += row.reported.cost_usd if row.reported else row.itemized.cost_usd
     order = list(Source)
     return sorted(
         rows,
         key=lambda row: (
             row.group.get("day") or query.period.first_day,
-            -weights[_without_day(row)],
+            [-cost for cost in weights[_without_day(row)].values()],
             [str(value) for value in row.group.values()],
             order.index(row.source),
         ),
@@ -249,4 +249,4 @@ def _in_order(query: CostQuery, rows: list[Row]) -> list[Row]:
 
 
 def _without_day(row: Row) -> tuple[Any, ...]:
-    return tuple(value for name, value in row.group.items() if name != "day")
+    return tuple(value for name, value in row.group.items() if name not in {"day", "source"})

@@ -12,8 +12,9 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const barAt = (item) => bars.series[item.datasetIndex][measure][item.dataIndex ?? item.index];
 
+  // As many digits as the largest bar needs, the same for every tick.
   function dollars(value) {
-    const digits = Math.abs(value) >= 100 || value === 0 ? 0 : Math.abs(value) >= 1 ? 2 : 4;
+    const digits = this.max >= 20 ? 0 : this.max >= 0.2 ? 2 : 4;
     return `$${value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
   }
 
@@ -23,6 +24,7 @@
       labels: bars.labels,
       datasets: bars.series.map((series) => ({
         label: series.name, data: [], borderRadius: 3, borderSkipped: "bottom", maxBarThickness: 26,
+        backgroundColor: () => colour(`--va-${series.source}`), hoverBackgroundColor: () => colour(`--va-${series.source}`),
         categoryPercentage: 0.78, barPercentage: 0.92,
       })),
     },
@@ -39,6 +41,7 @@
         canvas.style.cursor = hit && barAt(hit).href ? "pointer" : "";
       },
       plugins: {
+        colors: { enabled: false },
         legend: { display: false },
         tooltip: {
           cornerRadius: 8, padding: 12, boxWidth: 10, boxHeight: 10, boxPadding: 6, titleMarginBottom: 8,
@@ -58,9 +61,7 @@
   function draw() {
     const font = { family: getComputedStyle(document.body).fontFamily, size: 11.5 };
     bars.series.forEach((series, place) => {
-      const dataset = chart.data.datasets[place];
-      dataset.data = series[measure].map((bar) => bar.usd);
-      dataset.backgroundColor = dataset.hoverBackgroundColor = colour(`--va-${series.source}`);
+      chart.data.datasets[place].data = series[measure].map((bar) => bar.usd);
     });
     for (const axis of [chart.options.scales.x, chart.options.scales.y]) {
       axis.ticks.color = colour("--va-muted");
