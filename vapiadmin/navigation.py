@@ -65,6 +65,12 @@ SIDEBAR = {
                     "permission": lambda request: request.user.has_perm("auth.view_user"),
                 },
                 {
+                    "title": "Groups",
+                    "icon": "badge",
+                    "link": reverse_lazy("admin:auth_group_changelist"),
+                    "permission": lambda request: request.user.has_perm("auth.view_group"),
+                },
+                {
                     "title": "REST documentation",
                     "icon": "api",
                     "link": reverse_lazy("api-docs"),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
@@ -27,6 +28,7 @@ from sessions_app.models.organizations import WriteMode
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MOST_CHANGES = 50
+_ONE_BUTTON = {"show_save_and_add_another": False, "show_save_and_continue": False}
 
 
 class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -167,9 +169,22 @@ class OrganizationAdmin(ListAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = {"write_mode": self._write_mode_context(request, object_id), **(extra_context or {})}
+        context = {
+            "write_mode": self._write_mode_context(request, object_id),
+            **_ONE_BUTTON,
+            **(extra_context or {}),
+        }
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        response: HttpResponse = super().add_view(request, form_url, {**_ONE_BUTTON, **(extra_context or {})})
+        return response
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:  # noqa: ARG002 - Django's signature
+        return {"report_time_zone": settings.TIME_ZONE, "base_url": settings.VAPI_BASE_URL}
 
     # Write mode --------------------------------------------------------------------------------
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
 
 admin.site.unregister([User, Group])
+
+
+# What the pages and REST ask for; everything else of Django's list opens nothing here.
+_OPEN_SOMETHING = Q(content_type__app_label="sessions_app") | Q(
+    content_type__app_label="auth", content_type__model__in=("user", "group")
+)
 
 
 @admin.register(User)
@@ -21,27 +31,47 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # 
     list_display = ("username", "first_name", "last_name", "email", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser", "groups")
     search_help_text = "Find by name or e-mail"
-    list_filter_sheet = True
-    compressed_fields = True
+    filter_horizontal = ()
+    # Rights come from groups alone, so that who may do what is read in one place.
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Times", {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ("last_login", "date_joined")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """Nobody gives rights that they do not have: superusers alone make superusers and set single permissions."""
+        """Superusers alone make superusers."""
         given = tuple(super().get_readonly_fields(request, obj))
-        if request.user.is_superuser:
-            return given
-        return (*given, "is_superuser", "user_permissions")
+        return given if request.user.is_superuser else (*given, "is_superuser")
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
-            return False
-        return bool(super().has_change_permission(request, obj))
+        return _may_touch(request, obj) and bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
-            return False
-        return bool(super().has_delete_permission(request, obj))
+        return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, widget=UnfoldAdminCheckboxSelectMultiple(), **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Everyone made here signs in here: there is no other door."""
+        if not change:
+            obj.is_staff = True
+        super().save_model(request, obj, form, change)
 
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # as above
-    pass
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        permissions = Permission.objects.filter(_OPEN_SOMETHING).select_related("content_type")
+        kwargs |= {"queryset": permissions, "widget": UnfoldAdminCheckboxSelectMultiple()}
+        return super(DjangoGroupAdmin, self).formfield_for_manytomany(db_field, request, **kwargs)
+
+
+def _may_touch(request: HttpRequest, obj: User | None) -> bool:
+    """Nobody takes over an account that may do more than they."""
+    return obj is None or not obj.is_superuser or bool(request.user.is_superuser)

@@ -24,6 +24,7 @@ from django.template.response import TemplateResponse
 
 from sessions_app import tasks
 from sessions_app.admin.pretty import pretty_json
+from sessions_app.customers.present import present_customer
 from sessions_app.edits.queue import queue_edit, shown_values
 from sessions_app.edits.validation import LONGEST_NAME, MOST_SECONDS, STATUSES, check_changes
 from sessions_app.models import Organization, Session
@@ -134,6 +135,7 @@ def edit_session_view(site_context: dict[str, Any], request: HttpRequest, sessio
         **site_context,
         "form": form,
         "session": session,
+        "customer": present_customer(session),
         "shown": shown,
         "has_pending": shown != _mirrored(session),
         "preview": preview_changes(form),

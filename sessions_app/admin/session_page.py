@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.utils import timezone
 
 from sessions_app.admin.conversation import MOST_TURNS, Conversation, show_conversation
 from sessions_app.admin.names import Names, read_names
@@ -71,6 +72,14 @@ class SessionHead:
     def expiration_seconds(self) -> int:
         seconds = self.session.expiration_seconds
         return DEFAULT_EXPIRATION_SECONDS if seconds is None else seconds
+
+    @property
+    def is_expired(self) -> bool:
+        return self.session.expires_at <= timezone.now()
+
+    @property
+    def is_idle_expired(self) -> bool:
+        return self.session.idle_expires_at <= timezone.now()
 
     @property
     def pending(self) -> tuple[Edit, ...]:
