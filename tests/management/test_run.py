@@ -1,0 +1,186 @@
+"""`manage.py run`: all processes for real, and what happens when one of them is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.management.running import ROOT, Running, free_port, plain_environment, start_run, wait_for
+from tests.sandbox_process import SandboxProcess
+
+__all__ = ["start_run"]
+
+PARTS = ("redis-server", "manage.py sandbox", "celery --quiet --app vapiadmin worker", " beat ", "gunicorn")
+
+
+def _rows(running: Running, question: str, database: str = "demo") -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(running.var / f"{database}.sqlite3")
+    try:
+        return connection.execute(question).fetchall()
+    finally:
+        connection.close()
+
+
+def _synced(running: Running, database: str = "demo") -> bool:
+    states = _rows(
+        running, "SELECT DISTINCT stream FROM sessions_app_syncrun WHERE state = 'succeeded'", database
+    )
+    return len(states) == 3
+
+
+def test_demo_is_up_syncs_and_stops_whole(start_run: Callable[..., Running]) -> None:
+    running = start_run()
+    assert all(running.child(part) for part in PARTS)
+    assert requests.get(f"{running.url}/healthz", timeout=5).text == "ok\n"
+    wait_for(running.ready)
+    wait_for(lambda: _synced(running))
+    assert _rows(running, "SELECT count(*) FROM sessions_app_session") == [(400,)]
+    told = running.told()
+    assert running.url in told
+    for login in ("support  demo-support", "ops      demo-operations", "admin    demo-admin"):
+        assert login in told
+    assert running.stop(signal.SIGINT) == 0
+    assert running.children() == {}
+    assert "Traceback" not in running.told()
+
+
+def test_logs_are_json_lines_without_secrets(start_run: Callable[..., Running]) -> None:
+    running = start_run()
+    wait_for(lambda: _synced(running))
+    running.stop()
+    logs = running.var / "log"
+    for name in ("worker", "beat", "web"):
+        lines = (logs / f"{name}.log").read_text().splitlines()
+        # Celery says farewell in plain words, whatever its logger.
+        parsed = [json.loads(line) for line in lines if line and not line.startswith("worker: ")]
+        assert parsed, name
+    written = "".join(path.read_text() for path in logs.iterdir())
+    assert "sandbox-key" not in written.replace("Key: sandbox-key", "")
+    assert (running.var / "secret_key").read_text() not in written
+
+
+def test_killed_worker_is_started_again_and_said(start_run: Callable[..., Running]) -> None:
+    running = start_run()
+    first = running.child("vapiadmin worker")
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: running.child("vapiadmin worker") not in {0, first})
+    assert "worker was ended by SIGKILL; starting it again in 1 s." in running.told()
+    wait_for(running.ready)
+
+
+def test_killed_supervisor_leaves_nothing_behind_and_the_next_starts(
+    start_run: Callable[..., Running],
+) -> None:
+    running = start_run()
+    running.stop(signal.SIGKILL)
+    wait_for(lambda: running.children() == {}, 10)
+    again = start_run()
+    assert again.stop() == 0
+
+
+def test_second_start_keeps_what_people_and_the_sandbox_changed(start_run: Callable[..., Running]) -> None:
+    running = start_run()
+    wait_for(lambda: _synced(running))
+    key = {"Authorization": "Bearer sandbox-key"}
+    listed = f"{running.sandbox_url()}/session?limit=1000"
+    oldest = requests.get(f"{listed}&sortOrder=ASC", headers=key, timeout=5).json()["results"][0]["id"]
+    changed = requests.patch(
+        f"{running.sandbox_url()}/session/{oldest}", headers=key, json={"name": "Changed before"}, timeout=5
+    )
+    assert changed.ok
+    running.manage("sync", "--stream", "sessions")
+    before = requests.get(listed, headers=key, timeout=5).json()["results"]
+    running.stop()
+
+    again = start_run()
+    after = requests.get(f"{again.sandbox_url()}/session?limit=1000", headers=key, timeout=5).json()[
+        "results"
+    ]
+    assert [(row["id"], row.get("name"), row["updatedAt"]) for row in after] == [
+        (row["id"], row.get("name"), row["updatedAt"]) for row in before
+    ]
+    assert (oldest, "Changed before") in _rows(again, "SELECT id, name FROM sessions_app_session")
+    assert (
+        json.loads(again.manage("sync", "--stream", "sessions", "--full", "--json"))["runs"][0]["created"]
+        == 0
+    )
+
+
+def test_second_start_beside_a_running_one_is_one_line(
+    start_run: Callable[..., Running], tmp_path: Path
+) -> None:
+    running = start_run()
+    assert _refusal(plain_environment(running.var, running.port)) == (
+        f"this vapiadmin already runs (process {running.process.pid}) at {running.url}."
+    )
+    assert _refusal(plain_environment(tmp_path / "other", running.port)) == (
+        f"port {running.port} is taken: set PORT to another one, as in `PORT=8001 make run`."
+    )
+
+
+def test_real_key_makes_one_admin_once_and_sends_nothing(
+    start_run: Callable[..., Running], sandbox: SandboxProcess
+) -> None:
+    real = {"VAPI_API_KEY": sandbox.key, "VAPI_BASE_URL": sandbox.url}
+    running = start_run(**real)
+    shown = re.search(r"sign in as admin +(\S{20}) ", running.told())
+    assert shown
+    assert "demo" not in running.told()
+    wait_for(lambda: _synced(running, "vapiadmin"))
+    organizations = "SELECT slug, write_mode, is_sandbox, api_key FROM sessions_app_organization"
+    assert _rows(running, organizations, "vapiadmin") == [("default", "off", 0, "")]
+    assert not (running.var / "demo.sqlite3").exists()
+    assert {entry["method"] for entry in sandbox.journal()} == {"GET"}
+    running.stop()
+    again = start_run(**real)
+    assert "sign in as" not in again.told()
+    written = "".join(path.read_text() for path in (again.var / "log").iterdir())
+    assert shown[1] not in written
+    assert sandbox.key not in written
+
+
+def test_wrong_key_and_unreachable_vapi_are_one_line(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    plain = plain_environment(tmp_path / "var", free_port()) | {"VAPI_API_KEY": "no-key-of-theirs"}
+    assert "refused VAPI_API_KEY (401)" in _refusal(plain | {"VAPI_BASE_URL": sandbox.url})
+    assert "cannot be reached (connection)" in _refusal(plain)
+
+
+def test_database_of_the_demo_takes_no_real_key(
+    start_run: Callable[..., Running], sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    start_run().stop()
+    real = {"VAPI_API_KEY": sandbox.key, "VAPI_BASE_URL": sandbox.url}
+    demo = {"DATABASE_URL": f"sqlite:///{tmp_path}/var/demo.sqlite3"}
+    assert "holds demo data" in _refusal(plain_environment(tmp_path / "var", free_port()) | real | demo)
+
+
+@pytest.mark.parametrize(
+    ("part", "variable"), [("redis", "TEST_REDIS_URL"), ("rabbitmq", "TEST_RABBITMQ_URL")]
+)
+def test_broker_of_ones_own(start_run: Callable[..., Running], part: str, variable: str) -> None:
+    if not os.environ.get(variable):
+        pytest.skip(f"needs {part}: {variable} names none")
+    running = start_run(CELERY_BROKER_URL=os.environ[variable])
+    assert not running.child("redis-server")
+    wait_for(lambda: _synced(running))
+
+
+def _refusal(environment: dict[str, str]) -> str:
+    """What a start that must fail says: one line, without the command's own mark."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "run"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.count("\n") == 1
+    return done.stderr.removeprefix("CommandError: ").strip()
