@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -16,9 +14,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from sessions_app.models import ApiToken
+from sessions_app.tokens import digest_of
 
 _KEYWORD = b"bearer"
-_SHOWN_CHARACTERS = 8
 # A row is not written at every request.
 _NOTE_USE_EVERY = timedelta(minutes=1)
 
@@ -48,26 +46,6 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
-
-
-def make_token(
-    name: str, scopes: list[str], *, expires_at: datetime | None = None, created_by: Any = None
-) -> tuple[ApiToken, str]:
-    """Store a new token and return it with its text, which is kept nowhere."""
-    text = f"va_{secrets.token_urlsafe(32)}"
-    token = ApiToken.objects.create(
-        name=name,
-        digest=digest_of(text.encode()),
-        prefix=text[:_SHOWN_CHARACTERS],
-        scopes=scopes,
-        expires_at=expires_at,
-        created_by=created_by,
-    )
-    return token, text
-
-
-def digest_of(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
 
 
 def _note_use(token: ApiToken) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from sessions_app.api.authentication import make_token
 from sessions_app.models import Organization
 from sessions_app.models.access import Scope
+from sessions_app.tokens import make_token
 
 MakeClient = Callable[..., Client]
 

@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from sessions_app.api.authentication import digest_of, make_token
 from sessions_app.models import ApiToken, Organization, SyncRun
 from sessions_app.models.access import Scope
+from sessions_app.tokens import digest_of, make_token
 from tests.api.conftest import MakeClient
 from tests.search.rows import make_chat, make_session
 

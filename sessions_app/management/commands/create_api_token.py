@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from sessions_app.api.authentication import make_token
 from sessions_app.management.exits import USAGE, demand_migrated
 from sessions_app.models.access import Scope
+from sessions_app.tokens import make_token
 
 
 class Command(BaseCommand):
