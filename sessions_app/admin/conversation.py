@@ -115,7 +115,9 @@ def _show_calls(turn: Turn, seen: int, failed_count: int) -> tuple[tuple[ShownCa
 
 
 def _continues(before: Turn | None, turn: Turn) -> bool:
-    return before is not None and before.kind == turn.kind and before.role == turn.role and turn.kind != "other"
+    return (
+        before is not None and before.kind == turn.kind and before.role == turn.role and turn.kind != "other"
+    )
 
 
 def _new_day(before: Turn | None, turn: Turn) -> date | None:

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 from sessions_app import tasks
 from sessions_app.admin.changes import list_changes
 from sessions_app.admin.filters import Choice, Control
-from sessions_app.admin.lists import Column, ListAdmin, organization_options
+from sessions_app.admin.lists import Column, ListAdmin, as_pk, organization_options
 from sessions_app.admin.pretty import pretty_json
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.edits import settle
@@ -51,12 +51,14 @@ class EditAdmin(ListAdmin):
     keyset = Keyset({"created_at": "created_at"})
     filterset_class = EditFilterSet
     icon = "edit_note"
-    nothing_yet = "Corrections of a session's name, status or lifetime show here, with where each of them stands."
+    nothing_yet = (
+        "Corrections of a session's name, status or lifetime show here, with where each of them stands."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Edit]:
         return Edit.objects.visible_to(request.user).select_related("organization", "author", "token")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:  # noqa: ARG002 - for all lists alike
+    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
         controls: list[Control] = [Choice("state", "State", EditState.choices)]
         if len(organizations) > 1:
             controls.append(Choice("organization", "Organization", organization_options(organizations)))
@@ -65,7 +67,9 @@ class EditAdmin(ListAdmin):
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Edit]) -> Sequence[EditRow]:
         sessions = Session.objects.visible_to(request.user).in_bulk([edit.session_id for edit in rows])
         return [
-            EditRow(edit, present_customer(sessions[edit.session_id]) if edit.session_id in sessions else None)
+            EditRow(
+                edit, present_customer(sessions[edit.session_id]) if edit.session_id in sessions else None
+            )
             for edit in rows
         ]
 
@@ -73,8 +77,16 @@ class EditAdmin(ListAdmin):
         view = self.admin_site.admin_view
         own = [
             path("<int:edit_id>/live/", view(self.live_view), name="sessions_app_edit_live"),
-            path("<int:edit_id>/resolve/", view(require_POST(self.resolve_view)), name="sessions_app_edit_resolve"),
-            path("<int:edit_id>/withdraw/", view(require_POST(self.withdraw_view)), name="sessions_app_edit_withdraw"),
+            path(
+                "<int:edit_id>/resolve/",
+                view(require_POST(self.resolve_view)),
+                name="sessions_app_edit_resolve",
+            ),
+            path(
+                "<int:edit_id>/withdraw/",
+                view(require_POST(self.withdraw_view)),
+                name="sessions_app_edit_withdraw",
+            ),
             path("<int:edit_id>/retry/", view(require_POST(self.retry_view)), name="sessions_app_edit_retry"),
         ]
         return own + list(super().get_urls())
@@ -85,8 +97,8 @@ class EditAdmin(ListAdmin):
         self,
         request: HttpRequest,
         object_id: str,
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         return self._page(request, self._edit(request, object_id), "admin/edits/page.html")
 
@@ -97,7 +109,10 @@ class EditAdmin(ListAdmin):
         self, request: HttpRequest, edit: Edit, template: str, problems: Sequence[str] = ()
     ) -> HttpResponse:
         session = (
-            Session.objects.visible_to(request.user).select_related("organization").filter(pk=edit.session_id).first()
+            Session.objects.visible_to(request.user)
+            .select_related("organization")
+            .filter(pk=edit.session_id)
+            .first()
         )
         context = {
             **self.admin_site.each_context(request),
@@ -116,10 +131,10 @@ class EditAdmin(ListAdmin):
         }
         return TemplateResponse(request, template, context)
 
-    def _edit(self, request: HttpRequest, edit_id: object) -> Edit:
+    def _edit(self, request: HttpRequest, edit_id: str | int) -> Edit:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        edit = self.get_queryset(request).filter(pk=edit_id).first() if str(edit_id).isdecimal() else None
+        edit = self.get_queryset(request).filter(pk=as_pk(edit_id)).first()
         if edit is None:
             raise Http404
         return edit

@@ -18,7 +18,9 @@ def explain(error: VapiError | NoKey) -> str:
     if isinstance(error, NoKey):
         return str(error)
     if isinstance(error, Unavailable):
-        after = f" Try again in {round(error.retry_after)} s." if error.retry_after else " Try again in a moment."
+        after = (
+            f" Try again in {round(error.retry_after)} s." if error.retry_after else " Try again in a moment."
+        )
         return f"{_UNAVAILABLE.get(error.kind, 'Vapi could not be asked')}{_status(error)}.{after}"
     if isinstance(error, Refused) and error.status in (401, 403):
         return f"Vapi refused the organization's API key{_status(error)}."

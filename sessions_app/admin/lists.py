@@ -46,7 +46,7 @@ class NoPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs 
     template_name = "admin/lists/paging.html"
 
     @property
-    def count(self) -> int:  # type: ignore[override]  # a cached property there
+    def count(self) -> int:
         return 0
 
 
@@ -56,10 +56,12 @@ class KeysetChangeList(ChangeList):
     model_admin: ListAdmin
     params: dict[str, str]
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> QuerySet[Any]:  # noqa: ARG002 - Django's signature
-        self.values = {name: value for name, value in request.GET.items() if value.strip()}
+    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> QuerySet[Any]:
+        given: dict[str, str] = request.GET.dict()
+        self.values = {name: value for name, value in given.items() if value.strip()}
         self.asked = {name: value for name, value in self.values.items() if name not in OWN_PARAMETERS}
-        self.filter_specs, self.has_filters, self.has_active_filters = [], False, bool(self.asked)
+        self.filter_specs: list[Any] = []
+        self.has_filters, self.has_active_filters = False, bool(self.asked)
         self.organizations = list(Organization.objects.visible_to(request.user).only("pk", "slug", "name"))
         filtered, self.errors = self.model_admin.filter_rows(self.root_queryset, self.asked)
         return filtered
@@ -140,11 +142,13 @@ class KeysetChangeList(ChangeList):
             return SortLink(column, f"-{column.sort}", "")
         descending = self.ordering.startswith("-")
         return SortLink(
-            column, column.sort if descending else f"-{column.sort}", "descending" if descending else "ascending"
+            column,
+            column.sort if descending else f"-{column.sort}",
+            "descending" if descending else "ascending",
         )
 
 
-class ListAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
+class ListAdmin(ModelAdmin):
     """A list that nobody adds to, changes or deletes from by Django's own forms."""
 
     change_list_template = "admin/lists/page.html"
@@ -168,7 +172,7 @@ class ListAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
     actions = None
     list_fullwidth = True
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return KeysetChangeList
 
     def filter_rows(
@@ -176,17 +180,17 @@ class ListAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
     ) -> tuple[QuerySet[Any], Mapping[str, Sequence[str]]]:
         """Apply what is asked for. What is not understood is left out and answered by words, by parameter."""
         if self.filterset_class is None:
-            return queryset, {name: ("There is no such filter here.",) for name in asked}
+            return queryset, dict.fromkeys(asked, ("There is no such filter here.",))
         return filter_strictly(self.filterset_class, queryset, asked)
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:  # noqa: ARG002 - for subclasses
+    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
         return ()
 
-    def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG002 - for subclasses
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> Sequence[Any]:
         """Return what the row template shows for each row, in a fixed number of queries."""
         return rows
 
-    def read_nothing(self, request: HttpRequest) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
+    def read_nothing(self, request: HttpRequest) -> dict[str, Any]:
         """Return what `nothing_yet_template` needs, asked only where there is not one row."""
         return {}
 
@@ -197,13 +201,13 @@ class ListAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
         response: HttpResponse = super().changelist_view(request, context)
         return response
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
@@ -212,8 +216,12 @@ def filter_strictly(
 ) -> tuple[QuerySet[Any], dict[str, Sequence[str]]]:
     """Apply a FilterSet. A parameter that is unknown or not understood finds nothing, and says why."""
     known = filterset_class.names()
-    errors: dict[str, Sequence[str]] = {name: ("There is no such filter.",) for name in asked if name not in known}
-    filterset = filterset_class(data={name: value for name, value in asked.items() if name in known}, queryset=queryset)
+    errors: dict[str, Sequence[str]] = {
+        name: ("There is no such filter.",) for name in asked if name not in known
+    }
+    filterset = filterset_class(
+        data={name: value for name, value in asked.items() if name in known}, queryset=queryset
+    )
     for name, words in filterset.form.errors.items():
         errors[name] = tuple(str(word) for word in words)
     return (queryset.none() if errors else filterset.qs), errors
@@ -221,3 +229,9 @@ def filter_strictly(
 
 def organization_options(organizations: Sequence[Organization]) -> list[tuple[str, str]]:
     return [(found.slug, str(found)) for found in organizations]
+
+
+def as_pk(text: str | int) -> int:
+    """Return the number that an address names; 0, which no row has, for anything else."""
+    digits = str(text)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0

@@ -57,11 +57,15 @@ class Notices:
 
 
 def read_notices(who: AbstractBaseUser | AnonymousUser) -> Notices:
-    organizations = Organization.objects.visible_to(who).active().only("pk", "name", "slug", "write_mode", "is_sandbox")
+    organizations = (
+        Organization.objects.visible_to(who).active().only("pk", "name", "slug", "write_mode", "is_sandbox")
+    )
     conflicts = Edit.objects.visible_to(who).filter(state=EditState.CONFLICT).order_by().values_list("pk")
     return Notices(
         silent=tuple(silent_kinds()),
-        modes=tuple(Mode(found.pk, str(found), found.write_mode, found.is_sandbox) for found in organizations),
+        modes=tuple(
+            Mode(found.pk, str(found), found.write_mode, found.is_sandbox) for found in organizations
+        ),
         # Not COUNT: beyond a hundred nobody wants to know how many.
         conflicts=len(conflicts[: MOST_CONFLICTS + 1]),
     )

@@ -19,7 +19,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from sessions_app.admin.lists import Column, ListAdmin
+from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.edits.write_mode import change_write_mode
 from sessions_app.mirror.connection import DEFAULT_SLUG
 from sessions_app.models import Organization, WriteModeChange
@@ -50,7 +50,7 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
     class Meta:
         model = Organization
         fields = ("slug", "name", "base_url", "api_key", "report_time_zone", "is_active")
-        widgets = {name: UnfoldAdminTextInputWidget for name in ("slug", "name", "base_url")}
+        widgets = dict.fromkeys(("slug", "name", "base_url"), UnfoldAdminTextInputWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -131,7 +131,7 @@ class OrganizationAdmin(ListAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Organization]:
         return Organization.objects.visible_to(request.user)
 
-    def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG002 - for all lists alike
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> Sequence[Any]:
         return rows
 
     def get_urls(self) -> list[URLPattern]:
@@ -141,10 +141,10 @@ class OrganizationAdmin(ListAdmin):
 
     # Django's own form, with its permissions ---------------------------------------------------
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("sessions_app.add_organization")
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("sessions_app.change_organization")
 
     def get_fields(self, request: HttpRequest, obj: Organization | None = None) -> Sequence[str]:
@@ -155,7 +155,7 @@ class OrganizationAdmin(ListAdmin):
             fields.insert(2, "api_key")
         return [*fields, "slug", "vapi_org_id"]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Organization | None = None) -> Sequence[str]:  # noqa: ARG002 - Django's signature
+    def get_readonly_fields(self, request: HttpRequest, obj: Organization | None = None) -> Sequence[str]:
         if obj is None:
             return ()
         # The rollup is kept in the time zone it was made in; `rebuild_rollups` moves it.
@@ -183,7 +183,7 @@ class OrganizationAdmin(ListAdmin):
         response: HttpResponse = super().add_view(request, form_url, {**_ONE_BUTTON, **(extra_context or {})})
         return response
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:  # noqa: ARG002 - Django's signature
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"report_time_zone": settings.TIME_ZONE, "base_url": settings.VAPI_BASE_URL}
 
     # Write mode --------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ class OrganizationAdmin(ListAdmin):
         self, request: HttpRequest, object_id: str, form: WriteModeForm | None = None
     ) -> dict[str, Any]:
         changes = WriteModeChange.objects.visible_to(request.user).select_related("author")
-        pk = int(object_id) if object_id.isdecimal() else 0
+        pk = as_pk(object_id)
         organization = self.get_queryset(request).filter(pk=pk).first()
         return {
             "organization": organization,

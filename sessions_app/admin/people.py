@@ -9,6 +9,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
+from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -17,14 +18,35 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
 admin.site.unregister([User, Group])
 
 
-# What the pages and REST ask for; everything else of Django's list opens nothing here.
-_OPEN_SOMETHING = Q(content_type__app_label="sessions_app") | Q(
-    content_type__app_label="auth", content_type__model__in=("user", "group")
-)
+# What pages and REST ask for; the rest of Django's own list opens nothing here.
+_RIGHTS = {
+    "sessions_app": (
+        *(f"view_{name}" for name in ("session", "chat", "edit", "costline", "syncrun", "quarantinedrecord")),
+        *("edit_session", "refetch_session", "export_costline", "add_syncrun"),
+        *(
+            "view_organization",
+            "add_organization",
+            "change_organization",
+            "change_write_mode",
+            "view_writemodechange",
+        ),
+        *("view_apitoken", "add_apitoken", "change_apitoken"),
+    ),
+    "auth": tuple(
+        f"{verb}_{name}" for name in ("user", "group") for verb in ("view", "add", "change", "delete")
+    ),
+}
+
+
+class RightsField(ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic in the stubs alone
+    """Permissions by what they let one do."""
+
+    def label_from_instance(self, obj: Permission) -> str:
+        return obj.name.removeprefix("Can ").capitalize()
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # Unfold has no types; generic in the stubs alone
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -53,7 +75,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # 
         return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, widget=UnfoldAdminCheckboxSelectMultiple(), **kwargs)
+        return super().formfield_for_manytomany(
+            db_field, request, widget=UnfoldAdminCheckboxSelectMultiple(), **kwargs
+        )
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Everyone made here signs in here: there is no other door."""
@@ -63,13 +87,21 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # 
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # as above
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     filter_horizontal = ()
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        permissions = Permission.objects.filter(_OPEN_SOMETHING).select_related("content_type")
-        kwargs |= {"queryset": permissions, "widget": UnfoldAdminCheckboxSelectMultiple()}
-        return super(DjangoGroupAdmin, self).formfield_for_manytomany(db_field, request, **kwargs)
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        wanted = Q()
+        for label, codenames in _RIGHTS.items():
+            wanted |= Q(content_type__app_label=label, codename__in=codenames)
+        permissions = Permission.objects.filter(wanted).select_related("content_type")
+        return RightsField(
+            permissions.order_by("content_type__app_label", "content_type__model", "pk"),
+            required=False,
+            widget=UnfoldAdminCheckboxSelectMultiple(),
+        )
 
 
 def _may_touch(request: HttpRequest, obj: User | None) -> bool:

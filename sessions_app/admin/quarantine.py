@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from sessions_app.admin.lists import Column, ListAdmin
+from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.pretty import pretty_text
 from sessions_app.models import QuarantinedRecord
 from sessions_app.models.keyset import Keyset
@@ -41,13 +41,13 @@ class QuarantinedRecordAdmin(ListAdmin):
         self,
         request: HttpRequest,
         object_id: str,
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         records = self.get_queryset(request).select_related("run")
-        record = records.filter(pk=object_id).first() if object_id.isdecimal() else None
+        record = records.filter(pk=as_pk(object_id)).first()
         if record is None:
             raise Http404
         context = {

@@ -51,7 +51,7 @@ class SyncRunAdmin(ListAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncRun]:
         return SyncRun.objects.visible_to(request.user).select_related("organization", "started_by")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:  # noqa: ARG002 - for all lists alike
+    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
         controls: list[Control] = [
             Choice("stream", "Stream", Stream.choices),
             Choice("state", "State", RunState.choices),
@@ -82,9 +82,9 @@ class SyncRunAdmin(ListAdmin):
     def change_view(
         self,
         request: HttpRequest,
-        object_id: str,  # noqa: ARG002 - Django's signature
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """A run has no page of its own: its row says all of it."""
         if not self.has_view_permission(request):

@@ -83,7 +83,11 @@ class SessionForm(forms.Form):
             seconds = MOST_SECONDS
         elif extend:
             seconds = (DEFAULT_EXPIRATION_SECONDS if seconds is None else seconds) + int(extend)
-        return {"name": cleaned.get("name", ""), "status": cleaned.get("status", ""), "expirationSeconds": seconds}
+        return {
+            "name": cleaned.get("name", ""),
+            "status": cleaned.get("status", ""),
+            "expirationSeconds": seconds,
+        }
 
     def add_problems(self, error: ValidationError) -> None:
         """Show what the queue found wrong beside the fields of this form."""
@@ -127,8 +131,7 @@ def edit_session_view(site_context: dict[str, Any], request: HttpRequest, sessio
     shown = shown_values(session)
     form = _form(request, session, shown)
     if request.method == "POST" and "preview" in request.POST:
-        context = {"preview": preview_changes(form)}
-        return TemplateResponse(request, "admin/sessions/preview.html", context)
+        return TemplateResponse(request, "admin/sessions/preview.html", {"preview": preview_changes(form)})
     if request.method == "POST" and form.is_valid() and _queue(request, form):
         return redirect("admin:sessions_app_session_change", quote(session.pk))
     context = {

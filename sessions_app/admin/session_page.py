@@ -108,7 +108,11 @@ class SessionPage:
 
 def read_head(who: Who, session: Session) -> SessionHead:
     """Two queries beside the session's own: names and edits."""
-    edits = Edit.objects.visible_to(who).filter(session_id=session.id).select_related("author", "token", "organization")
+    edits = (
+        Edit.objects.visible_to(who)
+        .filter(session_id=session.id)
+        .select_related("author", "token", "organization")
+    )
     ids = (session.assistant_id, session.squad_id, session.phone_number_id)
     return SessionHead(
         session=session,

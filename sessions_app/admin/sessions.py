@@ -33,7 +33,6 @@ from sessions_app.models.runs import Stream
 from sessions_app.search.filters import SessionFilterSet
 from sessions_app.vapi.errors import VapiError
 
-
 _FIND = "Find by customer, number, e-mail, session name or id, or words that were said"
 _STATUSES = (("active", "active"), ("completed", "completed"))
 
@@ -111,7 +110,11 @@ class SessionAdmin(ListAdmin):
 
     def read_nothing(self, request: HttpRequest) -> dict[str, Any]:
         """What to say where no session is here: is a first sync at work?"""
-        runs = SyncRun.objects.visible_to(request.user).filter(stream=Stream.SESSIONS).order_by("-started_at", "-pk")
+        runs = (
+            SyncRun.objects.visible_to(request.user)
+            .filter(stream=Stream.SESSIONS)
+            .order_by("-started_at", "-pk")
+        )
         return {
             "run": runs.first(),
             "may_sync": request.user.has_perm("sessions_app.add_syncrun"),
@@ -123,8 +126,16 @@ class SessionAdmin(ListAdmin):
             path("<path:object_id>/edit/", view(self.edit_view), name="sessions_app_session_edit"),
             path("<path:object_id>/live/", view(self.live_view), name="sessions_app_session_live"),
             path("<path:object_id>/payload/", view(self.payload_view), name="sessions_app_session_payload"),
-            path("<path:object_id>/refetch/", view(require_POST(self.refetch_view)), name="sessions_app_session_refetch"),
-            path("<path:object_id>/adopt/", view(require_POST(self.adopt_view)), name="sessions_app_session_adopt"),
+            path(
+                "<path:object_id>/refetch/",
+                view(require_POST(self.refetch_view)),
+                name="sessions_app_session_refetch",
+            ),
+            path(
+                "<path:object_id>/adopt/",
+                view(require_POST(self.adopt_view)),
+                name="sessions_app_session_adopt",
+            ),
         ]
         return own + list(super().get_urls())
 
@@ -134,12 +145,14 @@ class SessionAdmin(ListAdmin):
         self,
         request: HttpRequest,
         object_id: str,
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        session = self.get_queryset(request).select_related("stored_payload").filter(pk=unquote(object_id)).first()
+        session = (
+            self.get_queryset(request).select_related("stored_payload").filter(pk=unquote(object_id)).first()
+        )
         if session is None:
             return self._not_mirrored(request, unquote(object_id))
         page = read_session_page(request.user, session, whole=request.GET.get("turns") == "all")
@@ -216,7 +229,9 @@ class SessionAdmin(ListAdmin):
             messages.error(request, f"Not fetched: {explain(error)}")
         else:
             if found is None:
-                messages.warning(request, "Vapi does not have this session any more. The last state seen stays here.")
+                messages.warning(
+                    request, "Vapi does not have this session any more. The last state seen stays here."
+                )
             else:
                 messages.success(request, "Fetched from Vapi just now.")
         return redirect("admin:sessions_app_session_change", quote(session.pk))
@@ -231,7 +246,12 @@ class SessionAdmin(ListAdmin):
         session = self._session(request, object_id)
         if not request.user.has_perm("sessions_app.edit_session"):
             raise PermissionDenied
-        context = {**self.admin_site.each_context(request), "title": "Edit session", "opts": self.opts, "original": session}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Edit session",
+            "opts": self.opts,
+            "original": session,
+        }
         return edit_session_view(context, request, session)
 
 

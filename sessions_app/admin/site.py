@@ -6,9 +6,10 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from unfold.sites import UnfoldAdminSite
 
+from sessions_app.admin import costs
 from sessions_app.admin.notices import read_notices
 
 
@@ -23,14 +24,9 @@ class Site(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         """Pages that belong to no model."""
-        try:
-            from sessions_app.admin import costs
-            return costs.urlpatterns(self)
-        except (ImportError, AttributeError):
-            from django.http import HttpResponse as H
-            return [path("costs/", lambda r: H("costs"), name="costs")]
+        return costs.urlpatterns(self)
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG002 - Django's signature
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The first page of the sidebar that this person may open."""
         for group in self.get_sidebar_list(request):
             for item in group["items"]:
@@ -41,7 +37,7 @@ class Site(UnfoldAdminSite):
     def app_index(
         self,
         request: HttpRequest,
-        app_label: str,  # noqa: ARG002 - Django's signature
+        app_label: str,
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         return self.index(request, extra_context)

@@ -62,7 +62,7 @@ class ApiTokenAdmin(ListAdmin):
             *super().get_urls(),
         ]
 
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("sessions_app.add_apitoken")
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[ApiToken]) -> Sequence[dict[str, Any]]:
@@ -80,8 +80,8 @@ class ApiTokenAdmin(ListAdmin):
     def add_view(
         self,
         request: HttpRequest,
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -107,9 +107,9 @@ class ApiTokenAdmin(ListAdmin):
     def change_view(
         self,
         request: HttpRequest,
-        object_id: str,  # noqa: ARG002 - Django's signature
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - Django's signature
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """A token has no page of its own: its row says all that may be said."""
         if not self.has_view_permission(request):
@@ -122,6 +122,8 @@ class ApiTokenAdmin(ListAdmin):
         token = self.get_queryset(request).filter(pk=token_id).first()
         if token is None:
             raise Http404
-        self.get_queryset(request).filter(pk=token_id, revoked_at__isnull=True).update(revoked_at=timezone.now())
+        self.get_queryset(request).filter(pk=token_id, revoked_at__isnull=True).update(
+            revoked_at=timezone.now()
+        )
         messages.success(request, f"“{token.name}” is revoked; it opens nothing any more.")
         return redirect("admin:sessions_app_apitoken_changelist")

@@ -33,7 +33,7 @@ def usd(value: Decimal | None, places: int | None = None) -> str:
 
 
 def _signed(value: Decimal) -> str:
-    sign = "−" if value < 0 else ""
+    sign = "-" if value < 0 else ""
     return f"{sign}${format_usd(abs(value))}"
 
 
