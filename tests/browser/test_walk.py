@@ -1,0 +1,179 @@
+"""A day of a support agent and of an operations lead, in Chromium, on the product as `make run` starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.product import Product
+from tests.worker_process import wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes, at its end
+PICTURES = os.environ.get("PICTURES", "")
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture for the README where PICTURES names a folder."""
+    if PICTURES:
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
+
+
+def dark_picture(page: Page, name: str) -> None:
+    """The same page for eyes that prefer the dark."""
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    picture(page, name)
+    page.emulate_media(color_scheme="light")
+    page.reload()
+
+
+def sign_in(page: Page, product: Product, username: str) -> None:
+    page.goto("/")
+    page.fill("input[name=username]", username)
+    page.fill("input[name=password]", product.password(username))
+    page.click("button[type=submit]")
+    expect(page.get_by_role("searchbox").first).to_be_visible()
+
+
+def a_customer(product: Product, offset: int = 0) -> tuple[str, str, str]:
+    """An id, a name and the digits of a session's customer, each known once, with something to read."""
+    found = product.rows(
+        "SELECT id, customer_name, customer_digits FROM sessions_app_session WHERE customer_digits <> ''"
+        " AND customer_name <> '' AND message_count > 8 AND failed_tool_count > 0 GROUP BY customer_digits"
+        " HAVING count(*) = 1 ORDER BY created_at DESC"
+    )
+    row: tuple[str, str, str] = found[offset]
+    return row
+
+
+def remote(product: Product, session_id: str) -> dict[str, Any]:
+    answer: dict[str, Any] = product.vapi.ask(f"/session/{session_id}")
+    return answer
+
+
+def test_find_read_correct_and_see_it_applied(product: Product, page: Page) -> None:
+    wait_until(lambda: product.rows("SELECT count(*) FROM sessions_app_session")[0][0] > 100, 60)
+    session_id, name, digits = a_customer(product)
+    sign_in(page, product, "support")
+    picture(page, "start")
+
+    page.get_by_role("searchbox").first.fill(digits[3:9])
+    page.keyboard.press("Enter")
+    row = page.locator(f"a[href*='{session_id}']").first
+    expect(row).to_be_visible()
+    picture(page, "sessions")
+    row.click()
+
+    expect(page.get_by_text(name).first).to_be_visible()
+    expect(page.get_by_text(re.compile("failed tool call")).first).to_be_visible()
+    picture(page, "session")
+    dark_picture(page, "session-dark")
+
+    page.get_by_role("link", name="Edit", exact=True).first.click()
+    page.get_by_label("Name").fill("Called back on Friday")
+    page.get_by_label("Reason").fill("promised on the phone")
+    picture(page, "edit")
+    page.get_by_role("button", name="Save and send").click()
+
+    expect(page.locator(".va-edit .va-pill", has_text="applied").first).to_be_visible(timeout=15_000)
+    assert remote(product, session_id)["name"] == "Called back on Friday"
+    sent = [entry for entry in product.vapi.journal("PATCH") if session_id in entry["path"]]
+    assert [entry["body"] for entry in sent] == [{"name": "Called back on Friday"}]
+
+
+@pytest.mark.parametrize(
+    ("button", "outcome"), [("Take theirs", "Named at Vapi"), ("Send mine", "Named by hand")]
+)
+def test_a_conflict_is_shown_and_settled(product: Product, page: Page, button: str, outcome: str) -> None:
+    session_id, _, _ = a_customer(product, 1 if button == "Take theirs" else 2)
+    sign_in(page, product, "support")
+    page.goto(f"/admin/sessions_app/session/{session_id}/edit/")
+    page.get_by_label("Name").fill("Named by hand")
+    product.vapi.change("sessions", session_id, {"name": "Named at Vapi"})
+
+    page.get_by_role("button", name="Save and send").click()
+
+    expect(page.locator(".va-edit .va-pill", has_text="conflict").first).to_be_visible(timeout=15_000)
+    assert remote(product, session_id)["name"] == "Named at Vapi"
+    page.get_by_role("link", name="Choose what stands").first.click()
+    expect(page.get_by_text("Named at Vapi").first).to_be_visible()
+    expect(page.get_by_text("Named by hand").first).to_be_visible()
+    picture(page, "conflict")
+    page.get_by_role("button", name=button).click()
+
+    wait_until(lambda: remote(product, session_id)["name"] == outcome, 20)
+    open_conflicts = "SELECT count(*) FROM sessions_app_edit WHERE state = 'conflict'"
+    wait_until(lambda: product.rows(open_conflicts)[0][0] == 0)
+
+
+def test_wrong_input_is_told_beside_its_field_and_nothing_is_lost(product: Product, page: Page) -> None:
+    session_id, _, _ = a_customer(product, 3)
+    sign_in(page, product, "support")
+    page.goto(f"/admin/sessions_app/session/{session_id}/edit/")
+    page.get_by_label("Name").fill("x" * 41)
+    page.get_by_label("Reason").fill("a reason worth keeping")
+
+    page.get_by_role("button", name="Save and send").click()
+
+    expect(page.locator(".va-field-error").first).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("x" * 41)
+    expect(page.get_by_label("Reason")).to_have_value("a reason worth keeping")
+    assert remote(product, session_id).get("name") != "x" * 41
+
+
+def test_an_id_that_is_not_mirrored_is_fetched(product: Product, page: Page) -> None:
+    new = product.vapi.change("sessions", "", {"name": "A minute old"})["id"]
+    sign_in(page, product, "support")
+
+    page.goto(f"/admin/sessions_app/session/{new}/change/")
+    if page.get_by_role("button", name=re.compile("Fetch")).count():
+        page.get_by_role("button", name=re.compile("Fetch")).first.click()
+
+    expect(page.get_by_text("A minute old").first).to_be_visible()
+
+
+def test_costs_with_their_chart_and_rows(product: Product, page: Page) -> None:
+    sign_in(page, product, "ops")
+    page.locator("a[href='/admin/costs/']").first.click()
+
+    expect(page.locator("canvas").first).to_be_visible()
+    expect(page.get_by_text("not included").first).to_be_visible()
+    picture(page, "costs")
+    dark_picture(page, "costs-dark")
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").first.click()
+    assert download.value.path().read_text().count("\n") > 2
+    page.locator("a[href$='/syncrun/']").first.click()
+    expect(page.get_by_role("button", name=re.compile("Sync now", re.IGNORECASE)).first).to_be_visible()
+
+
+@pytest.mark.parametrize("place", ["", "chat/", "edit/"])
+def test_lists_fit_a_phone(product: Product, page: Page, place: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, product, "support")
+    page.goto(f"/admin/sessions_app/{place or 'session/'}")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    picture(page, f"phone-{place.strip('/') or 'session'}")
+
+
+def test_rest_documentation_is_served_by_us(product: Product, page: Page) -> None:
+    sign_in(page, product, "admin")
+    page.goto("/api/docs/")
+    expect(page.get_by_text("/api/v1/sessions/").first).to_be_visible(timeout=20_000)
+
+
+def test_no_secret_left_a_trace(product: Product) -> None:
+    """Runs last in its module, after everything above has filled database and logs."""
+    assert "SANDBOX-SECRET" in str(product.vapi.truth("sessions"))
+    for path in product.var.glob("demo.sqlite3*"):
+        assert b"SANDBOX-SECRET" not in path.read_bytes(), path.name
+    assert "SANDBOX-SECRET" not in product.logs()
+    assert "SANDBOX-SECRET" not in product.output()
