@@ -2,6 +2,8 @@
 
 from django.db import migrations
 
+from sessions_app.models.schema import collate_text
+
 POSTGRES = [
     "ALTER TABLE sessions_app_searchtext ADD COLUMN words tsvector NOT NULL DEFAULT ''",
     "CREATE INDEX searchtext_words ON sessions_app_searchtext USING gin (words)",
@@ -17,24 +19,8 @@ def build(apps, schema_editor):
     for statement in POSTGRES if connection.vendor == "postgresql" else SQLITE:
         schema_editor.execute(statement)
     if connection.vendor == "postgresql":
-        _collate(connection, schema_editor)
+        collate_text(schema_editor)
         _compress(connection, schema_editor)
-
-
-def _collate(connection, schema_editor):
-    """Byte order for all our text: a prefix is then a range of a plain index."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
-            " AND table_name LIKE 'sessions\\_app\\_%%' AND data_type = 'text' ORDER BY 1, 2"
-        )
-        columns = cursor.fetchall()
-    quote = schema_editor.quote_name
-    for table in sorted({table for table, _ in columns}):
-        changes = ", ".join(
-            f'ALTER COLUMN {quote(column)} TYPE text COLLATE "C"' for name, column in columns if name == table
-        )
-        schema_editor.execute(f"ALTER TABLE {quote(table)} {changes}")
 
 
 def _compress(connection, schema_editor):

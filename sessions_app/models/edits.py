@@ -15,6 +15,9 @@ from sessions_app.models.scopes import ScopedQuerySet
 
 class EditKind(models.TextChoices):
     UPDATE = "update", "update"
+    MESSAGES = "messages", "messages"
+    CREATE = "create", "create"
+    DELETE = "delete", "delete"
 
 
 class EditState(models.TextChoices):
@@ -51,6 +54,12 @@ class Edit(models.Model):
     base = models.JSONField(default=dict)
     fields = models.JSONField(default=dict)
     theirs = models.JSONField(default=dict, blank=True)
+    # For messages: [{"do": "replace" | "redact" | "remove", "position", "digest", "text"}], applied to the array as
+    # it stands at Vapi when the edit is pushed; digest is of the message that is meant.
+    operations = models.JSONField(default=list, blank=True)
+    bulk = models.ForeignKey("BulkEdit", models.SET_NULL, null=True, blank=True, related_name="edits")
+    undoes = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="undone_by")
+    request_id = models.TextField(blank=True, default="")
     reason = models.TextField(blank=True, default="")
     source = models.TextField(default="admin")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)

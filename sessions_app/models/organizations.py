@@ -38,6 +38,21 @@ class Organization(models.Model):
     is_active = models.BooleanField(default=True)
     write_mode = models.TextField(choices=WriteMode.choices, default=WriteMode.OFF)
     report_time_zone = models.TextField(default="UTC")
+    # Manners towards Vapi: requests a second on average, and at once.
+    requests_per_second = models.FloatField(default=5)
+    concurrent_requests = models.IntegerField(default=4)
+    # Set when Vapi refuses the key (401, 402, 403): nothing is asked until a person takes it back.
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_reason = models.TextField(blank=True, default="")
+    # Older data than this are called old, on every page.
+    freshness_goal_seconds = models.IntegerField(default=300)
+    # Zero Data Retention: whether blanks may replace words that we hold.
+    blanks_replace_words = models.BooleanField(default=False)
+    # Our own retention in days; null keeps for ever.
+    payload_retention_days = models.IntegerField(null=True, blank=True)
+    row_retention_days = models.IntegerField(null=True, blank=True)
+    history_retention_days = models.IntegerField(null=True, blank=True, default=365)
+    requires_reason = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[OrganizationQuerySet] = OrganizationQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager

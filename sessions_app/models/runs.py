@@ -90,6 +90,12 @@ class SyncWindow(models.Model):
     reached_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     seen = models.BigIntegerField(default=0)
+    # What the listing said it holds, when it was planned.
+    expected = models.BigIntegerField(null=True, blank=True)
+    # Each window has a lease of its own, so that any number of workers take windows side by side.
+    lease_number = models.BigIntegerField(default=0)
+    lease_holder = models.TextField(blank=True, default="")
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[ScopedQuerySet[SyncWindow]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as above
 
@@ -108,6 +114,8 @@ class Watermark(models.Model):
     updated_at = models.DateTimeField(null=True, blank=True)
     # When the first whole backfill ended; before it, an incremental run is not enough.
     backfilled_at = models.DateTimeField(null=True, blank=True)
+    # When the newest rows were last asked for, because somebody is signed in or looked for something.
+    swept_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[ScopedQuerySet[Watermark]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as above
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import connection
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.loader import MigrationLoader
 
 
@@ -11,3 +12,22 @@ def pending_migrations() -> list[str]:
     loader = MigrationLoader(connection)
     missing = set(loader.graph.nodes) - set(loader.applied_migrations or ())
     return sorted(f"{app}.{name}" for app, name in missing)
+
+
+def collate_text(schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Give every text column of ours byte order on PostgreSQL: a prefix is then a range of a plain index."""
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+            " AND table_name LIKE 'sessions\\_app\\_%' AND data_type = 'text'"
+            " AND collation_name IS DISTINCT FROM 'C' ORDER BY 1, 2"
+        )
+        columns = cursor.fetchall()
+    quote = schema_editor.quote_name
+    for table in sorted({table for table, _ in columns}):
+        changes = ", ".join(
+            f'ALTER COLUMN {quote(column)} TYPE text COLLATE "C"' for name, column in columns if name == table
+        )
+        schema_editor.execute(f"ALTER TABLE {quote(table)} {changes}")

@@ -37,6 +37,8 @@ class Session(Mirrored):
         permissions = [
             ("refetch_session", "Can fetch sessions again from Vapi"),
             ("edit_session", "Can correct sessions at Vapi"),
+            ("edit_messages", "Can correct messages of sessions at Vapi"),
+            ("delete_at_vapi", "Can delete sessions at Vapi"),
         ]
         indexes = [
             *(

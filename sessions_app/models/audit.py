@@ -1,0 +1,47 @@
+"""The audit of edits: each change of state. Ids, names, digests and lengths only; rows are never changed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+
+from django.db import models
+
+from sessions_app.models.edits import Edit
+from sessions_app.models.organizations import Organization
+from sessions_app.models.scopes import ScopedQuerySet
+
+
+class EditTransition(models.Model):
+    """An edit came to a state: when, by whom or which worker, and with which answer of Vapi."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT)
+    edit = models.ForeignKey(Edit, models.PROTECT, related_name="transitions")
+    state = models.TextField()
+    # A person's or token's name, or the worker's host and process.
+    actor = models.TextField(blank=True, default="")
+    request_id = models.TextField(blank=True, default="")
+    http_status = models.IntegerField(null=True, blank=True)
+    # {field: {"base": {"sha256", "length"}, "new": {...}}}
+    digests = models.JSONField(default=dict)
+    note = models.TextField(blank=True, default="")
+    happened_at = models.DateTimeField()
+
+    objects: ClassVar[ScopedQuerySet[EditTransition]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
+
+    class Meta:
+        ordering = ("happened_at", "id")
+        indexes = [models.Index(fields=["happened_at", "id"], name="edittransition_happened_at")]
+
+    def __str__(self) -> str:
+        return f"{self.edit_id}: {self.state}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            self._refuse()
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError("The audit is added to, never changed.")
