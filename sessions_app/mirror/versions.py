@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.backends.utils import CursorWrapper
 
@@ -24,6 +24,14 @@ MAY_REPLACE = """t.organization_id = excluded.organization_id AND (
         )
     )
 )"""
+
+
+# The rule for what nobody asked for (a webhook): it replaces what is older and wins no tie. A row that Vapi has let
+# go does not come back by it either.
+MAY_REPLACE_BY_HINT = """t.organization_id = excluded.organization_id AND excluded.updated_at > t.updated_at
+    AND t.missing_since IS NULL"""
+# A hint is stored as asked for at no time, so that any answer to a GET or listing wins a tie with it.
+NEVER_ASKED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -78,3 +86,8 @@ def is_news(record: Record, stored: Version | None, asked_at: datetime, *, deep:
     if stored.is_missing or record.fingerprint != stored.fingerprint:
         return True
     return deep and record.content_hash != stored.content_hash
+
+
+def is_hint_news(record: Record, stored: Version | None) -> bool:
+    """Say whether a record that came unasked replaces what is stored: MAY_REPLACE_BY_HINT in words."""
+    return stored is None or (record.updated_at > stored.updated_at and not stored.is_missing)

@@ -31,7 +31,15 @@ from sessions_app.mirror.tables import (
     reported_row,
     session_of,
 )
-from sessions_app.mirror.versions import MAY_REPLACE, Version, is_news, stored_versions
+from sessions_app.mirror.versions import (
+    MAY_REPLACE,
+    MAY_REPLACE_BY_HINT,
+    NEVER_ASKED,
+    Version,
+    is_hint_news,
+    is_news,
+    stored_versions,
+)
 from sessions_app.models import CostLine, Organization, ReportedCost, SyncRun
 from sessions_app.search.words import WordsRow, index_numbers, index_words
 from sessions_app.vapi.payloads import ChatRecord, SessionRecord
@@ -72,6 +80,12 @@ class _Batch:
     asked_at: datetime
     run: SyncRun | None
     deep: bool
+    is_hint: bool = False
+
+    def is_news(self, record: Record, stored: Version | None) -> bool:
+        if self.is_hint:
+            return is_hint_news(record, stored)
+        return is_news(record, stored, self.asked_at, deep=self.deep)
 
 
 def mirror_sessions(
@@ -98,6 +112,11 @@ def mirror_chats(
     return _mirror(_Batch(CHATS, organization, asked_at, run, deep), records)
 
 
+def mirror_hint(table: MirrorTable, organization: Organization, record: Record) -> WriteResult:
+    """Store a session or chat that came unasked, by webhook. A tie is never decided by it: that takes a GET."""
+    return _mirror(_Batch(table, organization, NEVER_ASKED, None, False, is_hint=True), [record])
+
+
 def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
     result = WriteResult()
     offered = _newest_of_each(records)
@@ -110,7 +129,7 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
         if refusal:
             result.quarantined += 1
             _quarantine(batch, record, refusal)
-        elif is_news(record, stored, batch.asked_at, deep=batch.deep):
+        elif batch.is_news(record, stored):
             news.append(record)
         else:
             result.unchanged += 1
@@ -195,7 +214,8 @@ def _write(batch: _Batch, records: list[Record]) -> WriteResult:
         before = stored_versions(cursor, table, [record.id for record in records])
         writable = _still_news(batch, records, before)
         rows = [table.row(record, organization.pk, batch.asked_at) for record in writable]
-        written = upsert_parents(cursor, table.name, table.columns, rows, MAY_REPLACE) if rows else set()
+        rule = MAY_REPLACE_BY_HINT if batch.is_hint else MAY_REPLACE
+        written = upsert_parents(cursor, table.name, table.columns, rows, rule) if rows else set()
         now_stored = [record for record in writable if record.id in written]
         _replace_costs(cursor, batch, now_stored)
         with_words = [record for record in now_stored if not _would_blank(record, before.get(record.id))]
@@ -213,11 +233,7 @@ def _write(batch: _Batch, records: list[Record]) -> WriteResult:
 
 def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]) -> list[Record]:
     """On SQLite the write lock is held by now, so this decides; PostgreSQL decides again, row by row."""
-    return [
-        record
-        for record in records
-        if is_news(record, before.get(record.id), batch.asked_at, deep=batch.deep)
-    ]
+    return [record for record in records if batch.is_news(record, before.get(record.id))]
 
 
 def _would_blank(record: Record, stored: Version | None) -> bool:
