@@ -10,7 +10,7 @@ from celery import Task, shared_task
 from django.db import transaction
 
 from sessions_app.edits import claims, push
-from sessions_app.mirror import sync
+from sessions_app.mirror import events, sync
 from sessions_app.models import Edit, Organization
 from sessions_app.models.runs import Stream
 
@@ -24,10 +24,11 @@ BROKER_SECONDS = 0.5
 def enqueue(task: Task[Any, Any], *args: object) -> None:
     """Say "look now" to a worker once the transaction is committed. A broker that is away is logged, never shown
     and not waited for: beat's sweep will look anyway."""
-    transaction.on_commit(partial(_send, task, args))
+    transaction.on_commit(partial(send_now, task, *args))
 
 
-def _send(task: Task[Any, Any], args: tuple[object, ...]) -> None:
+def send_now(task: Task[Any, Any], *args: object) -> None:
+    """The same without a look at the database: for a thread that has nothing to commit."""
     in_time = {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS, "max_retries": 1}
     options = {**task.app.conf.broker_transport_options, **in_time, "interval_start": 0, "interval_max": 0}
     try:
@@ -42,9 +43,11 @@ def _send(task: Task[Any, Any], args: tuple[object, ...]) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Look at what is due: a push for each edit whose turn it is, an end for each run whose worker died."""
+    """Look at what is due: edits whose turn it is, server messages that wait, runs whose worker died."""
     for edit_id in claims.due_edits():
         enqueue(push_edit, edit_id)
+    if events.due_events(limit=1):
+        enqueue(process_events)
     sync.close_expired_runs()
 
 
@@ -55,6 +58,12 @@ def push_edit(edit_id: int) -> None:
         push.push_edit(edit_id)
         for following_id in claims.due_edits(Edit.objects.get(pk=edit_id).session_id, limit=1):
             enqueue(push_edit, following_id)
+
+
+@shared_task
+def process_events() -> None:
+    """Process the server messages that wait."""
+    events.process_due()
 
 
 @shared_task

@@ -33,6 +33,7 @@ _ENVIRONMENT = {
     "VAPI_API_KEY": "",
     # Nobody listens there: a test that forgets the sandbox fails at once.
     "VAPI_BASE_URL": "http://127.0.0.1:9",
+    "VAPI_WEBHOOK_SECRET": "",
 }
 _VENDORS = ("sqlite", "postgresql")
 

@@ -139,6 +139,7 @@ KNOWN = frozenset(
         "TIME_ZONE",
         "VAPI_API_KEY",
         "VAPI_BASE_URL",
+        "VAPI_WEBHOOK_SECRET",
         "VAR_DIR",
     }
 )

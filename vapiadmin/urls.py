@@ -4,8 +4,11 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from sessions_app.webhooks.receive import receive
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:sessions_app_session_changelist"), name="home"),
     path("admin/", admin.site.urls),
+    path("webhooks/vapi/<str:organization>/", receive, name="webhook"),
     path("", include("sessions_app.api.urls")),
 ]

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+# As seconds it would be the year 5138.
+_MILLISECONDS_FROM = 1e11
+
 
 def parse_time(value: object) -> datetime | None:
     """An ISO 8601 text in UTC, or None for whatever is none; without an offset it is UTC already."""
@@ -20,3 +23,17 @@ def format_time(at: datetime) -> str:
         raise ValueError("a time without a zone names no moment")
     precision = "microseconds" if at.microsecond % 1000 else "milliseconds"
     return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def parse_moment(value: object) -> datetime | None:
+    """A time as server messages have it: seconds or milliseconds since 1970, as number or text, or ISO 8601."""
+    try:
+        number = float(str(value)) if not isinstance(value, bool) else None
+    except ValueError:
+        return parse_time(value)
+    if number is None:
+        return None
+    try:
+        return datetime.fromtimestamp(number / 1000 if abs(number) >= _MILLISECONDS_FROM else number, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
