@@ -67,6 +67,8 @@ X_FRAME_OPTIONS = "DENY"
 # --- Vapi -----------------------------------------------------------------------------------------
 VAPI_API_KEY = env.str("VAPI_API_KEY", "")
 VAPI_BASE_URL = web_address(env, "VAPI_BASE_URL", "https://api.vapi.ai")
+# Vapi's server messages to the organization `default` carry it: as a bearer token, as X-Vapi-Secret or as HMAC key.
+VAPI_WEBHOOK_SECRET = env.str("VAPI_WEBHOOK_SECRET", "")
 # The demo: no key and no database of one's own. It has a database file to itself, so that simulated
 # and real rows never meet.
 DEMO = not VAPI_API_KEY and not env.str("DATABASE_URL", "")
