@@ -117,6 +117,7 @@ INSTALLED_APPS = [
     "sessions_app.apps.SessionsAppConfig",
 ]
 MIDDLEWARE = [
+    "sessions_app.request_ids.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -288,7 +289,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": ["sessions_app.admin.assets.stylesheet"],
+    "STYLES": ["sessions_app.admin.assets.stylesheet", "sessions_app.admin.assets.edits_stylesheet"],
     "SCRIPTS": ["sessions_app.admin.assets.script"],
     "LOGIN": {"redirect_after": reverse_lazy(LOGIN_REDIRECT_URL)},
     "COLORS": {

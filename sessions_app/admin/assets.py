@@ -12,3 +12,7 @@ def stylesheet(request: HttpRequest) -> str:
 
 def script(request: HttpRequest) -> str:
     return static("vapiadmin/vapiadmin.js")
+
+
+def edits_stylesheet(request: HttpRequest) -> str:
+    return static("vapiadmin/edits.css")

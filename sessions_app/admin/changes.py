@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sessions_app.models import Edit
 from sessions_app.templatetags.vapiadmin import span
 
-FIELD_LABELS = {"name": "Name", "status": "Status", "expirationSeconds": "Lifetime"}
+FIELD_LABELS = {"name": "Name", "status": "Status", "expirationSeconds": "Lifetime", "messages": "Messages"}
 
 
 @dataclass(frozen=True)

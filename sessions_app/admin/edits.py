@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -18,17 +19,19 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from sessions_app import tasks
-from sessions_app.admin.changes import list_changes
-from sessions_app.admin.filters import Choice, Control
+from sessions_app.admin.changes import FIELD_LABELS, list_changes
+from sessions_app.admin.filters import Choice, Control, date_range
 from sessions_app.admin.lists import Column, ListAdmin, as_pk, organization_options
 from sessions_app.admin.pretty import pretty_json
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.edits import settle
 from sessions_app.edits.standing import describe_standing
 from sessions_app.models import Edit, Organization, Session
-from sessions_app.models.edits import UNDER_WAY_STATES, EditState
+from sessions_app.models.edits import UNDER_WAY_STATES, EditKind, EditState
 from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import EditFilterSet
+
+_MOST_TRANSITIONS = 200
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,13 @@ class EditAdmin(ListAdmin):
         return Edit.objects.visible_to(request.user).select_related("organization", "author", "token")
 
     def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [Choice("state", "State", EditState.choices)]
+        controls: list[Control] = [
+            Choice("state", "State", EditState.choices),
+            Choice("kind", "Kind", EditKind.choices),
+            Choice("field", "Field", list(FIELD_LABELS.items())),
+            Choice("author", "By", _people()),
+            date_range("Made", "created_at"),
+        ]
         if len(organizations) > 1:
             controls.append(Choice("organization", "Organization", organization_options(organizations)))
         return controls
@@ -124,6 +133,7 @@ class EditAdmin(ListAdmin):
             "customer": present_customer(session) if session else None,
             "changes": list_changes(edit),
             "standing": describe_standing(edit),
+            "history": list(edit.transitions.order_by("happened_at", "pk")[:_MOST_TRANSITIONS]),
             "body": pretty_json(edit.fields),
             "may_edit": request.user.has_perm("sessions_app.edit_session"),
             "polls": edit.state in UNDER_WAY_STATES,
@@ -183,3 +193,8 @@ class EditAdmin(ListAdmin):
         if not request.user.has_perm("sessions_app.edit_session"):
             raise PermissionDenied
         return edit
+
+
+def _people() -> list[tuple[str, str]]:
+    names = get_user_model().objects.order_by("username").values_list("username", flat=True)
+    return [(name, name) for name in names]

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django_celery_beat import models as beat
 
 from sessions_app.admin import (
+    audit,
     chats,
     costlines,
     edits,
@@ -20,6 +21,7 @@ from sessions_app.admin import (
 )
 
 __all__ = [
+    "audit",
     "chats",
     "costlines",
     "edits",

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from sessions_app.edits import states
 from sessions_app.edits.values import EDITABLE
 from sessions_app.models import Edit, Organization
-from sessions_app.models.edits import OPEN_STATES, UNDER_WAY_STATES, EditQuerySet, EditState
+from sessions_app.models.edits import OPEN_STATES, UNDER_WAY_STATES, EditKind, EditQuerySet, EditState
 from sessions_app.models.organizations import WriteMode
 
 _IS_DUE = (Q(state=EditState.QUEUED) & (Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now()))) | Q(
@@ -58,12 +58,18 @@ def _must_wait() -> Q:
 
 
 def _shares_a_field_with_earlier(*in_states: EditState) -> Q:
+    """A deletion has every field in common with whatever came before it."""
     shares = [
         Q(fields__has_key=field) & Q(Exists(_earlier(*in_states).filter(fields__has_key=field)))
-        for field in EDITABLE
+        for field in (*EDITABLE, "messages")
     ]
+    shares.append(Q(kind=EditKind.DELETE) & Q(Exists(_earlier(*in_states))))
     return reduce(or_, shares)
 
 
 def _earlier(*in_states: EditState) -> EditQuerySet:
-    return Edit.objects.filter(session_id=OuterRef("session_id"), pk__lt=OuterRef("pk"), state__in=in_states)
+    """What is to be created has no session yet, so nothing comes before it."""
+    earlier = Edit.objects.filter(
+        session_id=OuterRef("session_id"), pk__lt=OuterRef("pk"), state__in=in_states
+    )
+    return earlier.exclude(session_id="")

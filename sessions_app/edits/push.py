@@ -94,18 +94,18 @@ def _attempt(edit: Edit) -> None:
             _compare_and_patch(client, edit)
     except Gone:
         stamp_missing(edit.organization, edit.session_id, MissingReason.GONE)
-        states.settle(edit, EditState.REJECTED, error=_GONE, sent_at=edit.sent_at)
+        states.settle(edit, EditState.REJECTED, 404, error=_GONE, sent_at=edit.sent_at)
     except Refused as refusal:
         words = " ".join(refusal.words) or str(refusal)
-        states.settle(edit, EditState.REJECTED, error=words, sent_at=edit.sent_at)
-    except WritesOff:
-        states.put_back(edit, "")
+        states.settle(edit, EditState.REJECTED, refusal, error=words, sent_at=edit.sent_at)
+    except WritesOff as off:
+        states.put_back(edit, "", answer=off)
     except Unavailable as trouble:
-        _postpone(edit, _describe(trouble), trouble.retry_after)
-    except BadRecord:
-        _postpone(edit, f"{_UNREADABLE}.")
+        _postpone(edit, _describe(trouble), trouble, trouble.retry_after)
+    except BadRecord as problem:
+        _postpone(edit, f"{_UNREADABLE}.", problem)
     except NoKey as problem:
-        _postpone(edit, str(problem))
+        _postpone(edit, str(problem), problem)
 
 
 def _compare_and_patch(client: VapiClient, edit: Edit) -> None:
@@ -116,7 +116,7 @@ def _compare_and_patch(client: VapiClient, edit: Edit) -> None:
     if moved:
         _mirror(edit, found)
         theirs = {field: remote[field] for field in moved}
-        states.settle(edit, EditState.CONFLICT, theirs=theirs, error="", sent_at=None)
+        states.settle(edit, EditState.CONFLICT, 200, theirs=theirs, error="", sent_at=None)
     elif to_send:
         _patch(client, edit, to_send)
     else:
@@ -146,7 +146,7 @@ def _patch(client: VapiClient, edit: Edit, fields: list[str]) -> None:
         _apply(edit, answer)
     else:
         _mirror(edit, answer)
-        states.settle(edit, EditState.FAILED, error=_NOT_KEPT)
+        states.settle(edit, EditState.FAILED, 200, error=_NOT_KEPT)
 
 
 def _stands(edit: Edit, fetched: Fetched) -> bool:
@@ -157,7 +157,7 @@ def _stands(edit: Edit, fetched: Fetched) -> bool:
 def _apply(edit: Edit, answer: Fetched) -> None:
     """Mirror first: a worker that dies in between leaves a claim, and the next look ends here again."""
     _mirror(edit, answer)
-    states.settle(edit, EditState.APPLIED, error="")
+    states.settle(edit, EditState.APPLIED, 200, error="")
 
 
 def _mirror(edit: Edit, answer: Fetched) -> None:
@@ -166,15 +166,15 @@ def _mirror(edit: Edit, answer: Fetched) -> None:
     )
 
 
-def _postpone(edit: Edit, why: str, retry_after: float | None = None) -> None:
+def _postpone(edit: Edit, why: str, problem: Exception, retry_after: float | None = None) -> None:
     if edit.attempts >= MOST_ATTEMPTS:
         why = f"{why} Given up after {edit.attempts} attempts."
-        states.settle(edit, EditState.FAILED, error=why, sent_at=edit.sent_at)
+        states.settle(edit, EditState.FAILED, problem, error=why, sent_at=edit.sent_at)
         return
     wait = min(FIRST_WAIT * 2 ** min(edit.attempts - 1, 10), LONGEST_WAIT)
     if retry_after is not None:
         wait = max(wait, timedelta(seconds=min(retry_after, LONGEST_RETRY_AFTER_SECONDS)))
-    states.put_back(edit, why, wait)
+    states.put_back(edit, why, wait, problem)
 
 
 def _describe(trouble: Unavailable) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,12 @@ from django.db import transaction
 
 from sessions_app.edits import states
 from sessions_app.edits.claims import lock_edits_of
+from sessions_app.edits.trail import actor_of
 from sessions_app.edits.validation import check_changes
 from sessions_app.edits.values import EDITABLE, Values, is_same, mirrored_values
-from sessions_app.models import ApiToken, Edit, Session
-from sessions_app.models.edits import UNDER_WAY_STATES, EditState
+from sessions_app.models import ApiToken, BulkEdit, Edit, Organization, Session
+from sessions_app.models.edits import OPEN_STATES, UNDER_WAY_STATES, EditKind, EditQuerySet, EditState
+from sessions_app.request_ids import current_request_id
 
 
 class SubmissionReused(ValidationError):
@@ -32,7 +35,9 @@ def shown_values(session: Session) -> dict[str, object]:
 
     Pending edits are read first and the row anew: one that is applied in between is then still in either.
     """
-    pending = Edit.objects.filter(session_id=session.pk, state__in=UNDER_WAY_STATES).order_by("pk")
+    pending = Edit.objects.filter(
+        session_id=session.pk, kind=EditKind.UPDATE, state__in=UNDER_WAY_STATES
+    ).order_by("pk")
     changes = list(pending.values_list("fields", flat=True))
     shown = mirrored_values(Session.objects.filter(pk=session.pk).first() or session)
     for fields in changes:
@@ -46,6 +51,38 @@ def base_digest(values: Values) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Making:
+    """Who makes an edit, from where and why. The same submission twice is one edit."""
+
+    source: str
+    reason: str = ""
+    author: AbstractBaseUser | None = None
+    token: ApiToken | None = None
+    submission_key: UUID | None = None
+    bulk: BulkEdit | None = None
+    undoes: Edit | None = None
+
+    @property
+    def actor(self) -> str:
+        return actor_of(self.author or self.token)
+
+    def edit(self, organization_id: int, session_id: str, **columns: Any) -> Edit:
+        """Return an edit of this making, not stored yet."""
+        return Edit(
+            organization_id=organization_id,
+            session_id=session_id,
+            reason=self.reason.strip(),
+            source=self.source,
+            author=self.author,  # type: ignore[misc]  # the user model is Django's own, typed by its base
+            token=self.token,
+            bulk=self.bulk,
+            undoes=self.undoes,
+            request_id=current_request_id(),
+            **columns,
+        )
+
+
 def queue_edit(
     *,
     session: Session,
@@ -56,6 +93,8 @@ def queue_edit(
     author: AbstractBaseUser | None = None,
     token: ApiToken | None = None,
     submission_key: UUID | None = None,
+    bulk: BulkEdit | None = None,
+    undoes: Edit | None = None,
 ) -> Edit:
     """Queue what `fields` changes against `base`, which is what the person was shown. By Vapi's field names.
 
@@ -63,30 +102,47 @@ def queue_edit(
     this one too, or if its value is what was shown; else both stand, and the later one will meet a conflict.
     Raises ValidationError (by field; NothingChanged; SubmissionReused). The caller enqueues the push.
     """
+    making = Making(source, reason, author, token, submission_key, bulk, undoes)
     wanted = check_changes(base, fields)
-    edit = Edit(
-        organization_id=session.organization_id,
-        session_id=session.pk,
+    demand_reason(session.organization, reason)
+    edit = making.edit(
+        session.organization_id,
+        session.pk,
         base={field: base.get(field) for field in wanted},
         fields=wanted,
-        reason=reason,
-        source=source,
-        author=author,  # type: ignore[misc]  # the user model is Django's own, typed by its base
-        token=token,
     )
+    return submit(edit, making, supersede=_supersede_pending)
+
+
+def submit(edit: Edit, making: Making, supersede: Callable[[Edit, str], None] | None = None) -> Edit:
+    """Store an edit once for its submission, behind what its session's other edits are doing."""
     with transaction.atomic():
-        lock_edits_of(session.pk)
-        if submission_key is not None:
-            known = Edit.objects.filter(submission_key=submission_key).first()
+        lock_edits_of(edit.session_id or str(making.submission_key))
+        if making.submission_key is not None:
+            known = Edit.objects.filter(submission_key=making.submission_key).first()
             if known is not None:
                 return _same_submission(known, edit)
-            edit.submission_key = submission_key
-        edit.save(force_insert=True)
-        _supersede_pending(edit)
+            edit.submission_key = making.submission_key
+        refuse_after_delete(edit.session_id)
+        states.begin(edit, making.actor)
+        if supersede is not None:
+            supersede(edit, making.actor)
     return edit
 
 
-def copy_of(edit: Edit, names: Iterable[str] | None = None, **changes: Any) -> Edit:
+def demand_reason(organization: Organization, reason: str) -> None:
+    if organization.requires_reason and not reason.strip():
+        raise ValidationError({"reason": "Say why: this organization asks for a reason with every edit."})
+
+
+def refuse_after_delete(session_id: str) -> None:
+    """What comes after a deletion could not be sent any more."""
+    leaving = Edit.objects.filter(session_id=session_id, kind=EditKind.DELETE, state__in=OPEN_STATES)
+    if session_id and leaving.exists():
+        raise ValidationError("This session is about to be deleted at Vapi. Withdraw that first.")
+
+
+def copy_of(edit: Edit, names: Iterable[str] | None = None, *, actor: str = "", **changes: Any) -> Edit:
     """Store a queued copy of an edit, by its author and for its reason, of all or some of its fields."""
     names = list(edit.fields if names is None else names)
     copy = Edit(
@@ -95,34 +151,36 @@ def copy_of(edit: Edit, names: Iterable[str] | None = None, **changes: Any) -> E
         kind=edit.kind,
         base=_only(edit.base, names),
         fields=_only(edit.fields, names),
+        operations=edit.operations,
         reason=edit.reason,
         source=edit.source,
         author_id=edit.author_id,
         token_id=edit.token_id,
+        bulk_id=edit.bulk_id,
+        undoes_id=edit.undoes_id,
+        request_id=current_request_id() or edit.request_id,
     )
     for column, value in changes.items():
         setattr(copy, column, value)
-    copy.save(force_insert=True)
+    states.begin(copy, actor or copy.author_name)
     return copy
 
 
 def _same_submission(known: Edit, edit: Edit) -> Edit:
-    same_author = _author(known) == _author(edit)
-    if not same_author or known.session_id != edit.session_id or known.fields != edit.fields:
+    same = _author(known) == _author(edit) and known.kind == edit.kind
+    same_session = known.session_id == edit.session_id or edit.kind == EditKind.CREATE
+    if not (same and same_session and known.fields == edit.fields and known.operations == edit.operations):
         raise SubmissionReused
     return known
 
 
-def _supersede_pending(edit: Edit) -> None:
+def _supersede_pending(edit: Edit, actor: str) -> None:
     """Take the place of edits of the same fields that have not left yet, newest first, and of their bases."""
-    pending = Edit.objects.filter(
-        session_id=edit.session_id, state=EditState.QUEUED, sent_at=None, pk__lt=edit.pk
-    ).order_by("-pk")
-    for old in pending:
+    for old in pending_before(edit, EditKind.UPDATE):
         shared = [field for field in old.fields if field in edit.fields]
         if not shared or not _may_supersede(edit, old, shared):
             continue
-        if not states.move(old, EditState.SUPERSEDED, superseded_by=edit):
+        if not states.move(old, EditState.SUPERSEDED, actor=actor, superseded_by=edit):
             continue
         inherited = {
             field: old.base.get(field)
@@ -132,8 +190,14 @@ def _supersede_pending(edit: Edit) -> None:
         edit.base = {**edit.base, **inherited}
         rest = [field for field in old.fields if field not in edit.fields]
         if rest:
-            copy_of(old, rest)
+            copy_of(old, rest, actor=actor)
     edit.save(update_fields=["base"])
+
+
+def pending_before(edit: Edit, kind: EditKind) -> EditQuerySet:
+    """Earlier edits of the session that have not left yet, newest first."""
+    waiting = Edit.objects.filter(session_id=edit.session_id, kind=kind, state=EditState.QUEUED, sent_at=None)
+    return waiting.filter(pk__lt=edit.pk).order_by("-pk")
 
 
 def _may_supersede(edit: Edit, old: Edit, shared: Iterable[str]) -> bool:

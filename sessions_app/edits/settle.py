@@ -14,6 +14,7 @@ from sessions_app.edits import states
 from sessions_app.edits.claims import lock_edits_of
 from sessions_app.edits.queue import copy_of
 from sessions_app.edits.states import EditMoved
+from sessions_app.edits.trail import actor_of
 from sessions_app.edits.validation import NothingChanged, check_changes
 from sessions_app.models import ApiToken, Edit
 from sessions_app.models.edits import EditState
@@ -41,10 +42,11 @@ def resolve_conflict(
     if edit.state != EditState.CONFLICT:
         raise EditMoved(edit)
     fields = _settled_fields(edit, choices)
+    actor = actor_of(author or token)
     with transaction.atomic():
         lock_edits_of(edit.session_id)
         if not fields:
-            return _end(edit, EditState.WITHDRAWN)
+            return _end(edit, EditState.WITHDRAWN, actor=actor)
         base = {field: edit.theirs.get(field, edit.base.get(field)) for field in fields}
         new = copy_of(
             edit,
@@ -54,9 +56,10 @@ def resolve_conflict(
             author_id=author.pk if author else None,
             token_id=token.pk if token else None,
             source=source,
+            actor=actor,
         )
-        _end(edit, EditState.SUPERSEDED, superseded_by=new)
-        _put_later_edits_behind(edit, new)
+        _end(edit, EditState.SUPERSEDED, actor=actor, superseded_by=new)
+        _put_later_edits_behind(edit, new, actor)
     return new
 
 
@@ -67,7 +70,7 @@ def withdraw(edit: Edit, who: AbstractBaseUser | ApiToken | None = None) -> Edit
             edit,
             "This edit may have reached Vapi already: the answer was lost. It will be settled by a look.",
         )
-    edit = _end(edit, EditState.WITHDRAWN)
+    edit = _end(edit, EditState.WITHDRAWN, actor=actor_of(who))
     log.info("edit withdrawn", extra={"edit": edit.pk, "author": _label(who)})
     return edit
 
@@ -80,6 +83,7 @@ def retry(
     source: str = "admin",
 ) -> Edit:
     """Queue again, as a new edit on the same base, one that was given up. Raises EditMoved."""
+    actor = actor_of(author or token)
     with transaction.atomic():
         lock_edits_of(edit.session_id)
         new = copy_of(
@@ -87,8 +91,9 @@ def retry(
             author_id=author.pk if author else None,
             token_id=token.pk if token else None,
             source=source,
+            actor=actor,
         )
-        _end(edit, EditState.SUPERSEDED, superseded_by=new)
+        _end(edit, EditState.SUPERSEDED, actor=actor, superseded_by=new)
     return new
 
 
@@ -119,24 +124,26 @@ def _settled(edit: Edit, field: str, choice: Choice) -> dict[str, object]:
     raise ValidationError('Choose "mine", "theirs" or {"value": ...}.')
 
 
-def _put_later_edits_behind(edit: Edit, new: Edit) -> None:
+def _put_later_edits_behind(edit: Edit, new: Edit, actor: str) -> None:
     """Let edits that were queued after the conflicting one, of the same fields, follow what was settled."""
     later = Edit.objects.filter(
         session_id=edit.session_id, state=EditState.QUEUED, sent_at=None, pk__gt=edit.pk, pk__lt=new.pk
     ).order_by("pk")
     for waiting in later:
         if waiting.fields.keys() & new.fields.keys():
-            copy = copy_of(waiting)
-            if not states.move(waiting, EditState.SUPERSEDED, superseded_by=copy):
-                copy.delete()
+            with transaction.atomic():
+                copy = copy_of(waiting, actor=actor)
+                if not states.move(waiting, EditState.SUPERSEDED, actor=actor, superseded_by=copy):
+                    # A worker was faster: the copy was never made.
+                    transaction.set_rollback(True)
 
 
 def _label(who: AbstractBaseUser | ApiToken | None) -> str:
     return f"{type(who).__name__} {who.pk}" if who else ""
 
 
-def _end(edit: Edit, to: EditState, **changes: Any) -> Edit:
-    if not states.move(edit, to, **changes):
+def _end(edit: Edit, to: EditState, *, actor: str, **changes: Any) -> Edit:
+    if not states.move(edit, to, actor=actor, **changes):
         edit.refresh_from_db(fields=["state", "claim_number"])
         raise EditMoved(edit)
     return edit

@@ -1,4 +1,4 @@
-"""Owns every change of an edit's state: one guarded UPDATE, and a look at how many rows it met.
+"""Owns every change of an edit's state: one guarded UPDATE, a look at how many rows it met, and its audit row.
 
 The guard is the state and the claim's number as they were read, so that a worker that slept through its claim, or a
 page that has gone stale, changes nothing.
@@ -11,9 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from sessions_app.edits import trail
 from sessions_app.models import Edit
 from sessions_app.models.edits import EditState
 
@@ -53,14 +55,41 @@ class ClaimLost(Exception):
     """The claim ran out and another worker took the edit: nothing more may be sent or written under it."""
 
 
-def move(edit: Edit, to: EditState, *, unless: Q | None = None, **changes: Any) -> bool:
+def begin(edit: Edit, actor: str) -> None:
+    """Store a new edit, queued, with the first row of its audit. In the caller's transaction."""
+    edit.save(force_insert=True)
+    trail.record(edit, actor=actor)
+
+
+def move(
+    edit: Edit,
+    to: EditState,
+    *,
+    unless: Q | None = None,
+    actor: str = "",
+    answer: Exception | int | None = None,
+    **changes: Any,
+) -> bool:
     """Bring the edit from the state it was read in to `to`. False, and nothing written, where it has moved on.
 
-    `changes` are columns written along with it; `unless` is a condition under which the row does not move.
+    `changes` are columns written along with it; `unless` is a condition under which the row does not move; `actor`
+    and `answer` are for the audit, whose row stands or falls with the change.
     """
     came_from = EditState(edit.state)
     if to not in FOLLOWING.get(came_from, frozenset()):
         return False
+    with transaction.atomic():
+        if not _update(edit, came_from, to, unless, changes):
+            return False
+        edit.refresh_from_db(fields=["state", "claim_number", "settled_at", *changes])
+        trail.record(edit, actor=actor, answer=answer)
+    log.info("edit moved", extra={"edit": edit.pk, "state": to.value})
+    return True
+
+
+def _update(
+    edit: Edit, came_from: EditState, to: EditState, unless: Q | None, changes: dict[str, Any]
+) -> int:
     if to not in _UNSETTLED:
         changes["settled_at"] = Now()
     if to != EditState.SENDING:
@@ -68,11 +97,7 @@ def move(edit: Edit, to: EditState, *, unless: Q | None = None, **changes: Any) 
     rows = Edit.objects.filter(pk=edit.pk, state=came_from, claim_number=edit.claim_number)
     if unless is not None:
         rows = rows.filter(~unless)
-    if not rows.update(state=to, **changes):
-        return False
-    edit.refresh_from_db(fields=["state", "claim_number", "settled_at", *changes])
-    log.info("edit moved", extra={"edit": edit.pk, "state": to.value})
-    return True
+    return rows.update(state=to, **changes)
 
 
 def claim(edit: Edit, unless: Q) -> bool:
@@ -88,18 +113,27 @@ def claim(edit: Edit, unless: Q) -> bool:
     )
 
 
-def note_sending(edit: Edit) -> None:
-    """Note, ahead of a PATCH, that it may leave, and renew the claim to outlast it. Raises ClaimLost."""
-    settle(edit, EditState.SENDING, claimed_until=Now() + CLAIM, sent_at=Now())
+def note_sending(edit: Edit, **changes: Any) -> None:
+    """Note, ahead of a write, that it may leave, and renew the claim to outlast it. Raises ClaimLost.
+
+    No change of state, so no row of the audit. `changes` are columns written along with it.
+    """
+    changes |= {"claimed_until": Now() + CLAIM, "sent_at": Now()}
+    mine = Edit.objects.filter(pk=edit.pk, state=EditState.SENDING, claim_number=edit.claim_number)
+    if not mine.update(**changes):
+        raise ClaimLost
+    edit.refresh_from_db(fields=[*changes])
 
 
-def settle(edit: Edit, to: EditState, **changes: Any) -> None:
+def settle(edit: Edit, to: EditState, answer: Exception | int | None = None, **changes: Any) -> None:
     """Write the outcome of a claim. Raises ClaimLost."""
-    if not move(edit, to, **changes):
+    if not move(edit, to, answer=answer, **changes):
         raise ClaimLost
 
 
-def put_back(edit: Edit, why: str, wait: timedelta | None = None) -> None:
+def put_back(
+    edit: Edit, why: str, wait: timedelta | None = None, answer: Exception | int | None = None
+) -> None:
     """Queue a claimed edit again, due at once or after `wait`. Raises ClaimLost."""
     due = None if wait is None else Now() + wait
-    settle(edit, EditState.QUEUED, error=why, next_attempt_at=due, sent_at=edit.sent_at)
+    settle(edit, EditState.QUEUED, answer, error=why, next_attempt_at=due, sent_at=edit.sent_at)

@@ -27,11 +27,14 @@ _OPERATE = (
     "view_syncrun",
     "add_syncrun",
     "view_quarantinedrecord",
+    "view_edittransition",
+    "edit_messages",
 )
 _ADMINISTER = (
     "add_organization",
     "change_organization",
     "change_write_mode",
+    "delete_at_vapi",
     "view_writemodechange",
     "view_apitoken",
     "add_apitoken",

@@ -10,6 +10,18 @@ from sessions_app.models.edits import Edit
 from sessions_app.models.organizations import Organization
 from sessions_app.models.scopes import ScopedQuerySet
 
+_REFUSAL = "The audit is added to, never changed."
+
+
+class AuditQuerySet(ScopedQuerySet["EditTransition"]):
+    """Rows are added and read. The database refuses the rest too, whoever asks it."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise TypeError(_REFUSAL)
+
+    def delete(self) -> NoReturn:
+        raise TypeError(_REFUSAL)
+
 
 class EditTransition(models.Model):
     """An edit came to a state: when, by whom or which worker, and with which answer of Vapi."""
@@ -23,10 +35,11 @@ class EditTransition(models.Model):
     http_status = models.IntegerField(null=True, blank=True)
     # {field: {"base": {"sha256", "length"}, "new": {...}}}
     digests = models.JSONField(default=dict)
+    # The error's class, where Vapi's answer was one.
     note = models.TextField(blank=True, default="")
     happened_at = models.DateTimeField()
 
-    objects: ClassVar[ScopedQuerySet[EditTransition]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
+    objects: ClassVar[AuditQuerySet] = AuditQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
 
     class Meta:
         ordering = ("happened_at", "id")
@@ -44,4 +57,4 @@ class EditTransition(models.Model):
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise TypeError("The audit is added to, never changed.")
+        raise TypeError(_REFUSAL)

@@ -72,6 +72,9 @@ class Edit(models.Model):
     claimed_until = models.DateTimeField(null=True, blank=True)
     claim_number = models.BigIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
+    # By what a lost answer is settled: for messages the digest of the array that was sent; for a create Vapi's time
+    # before it and the ids that looked like it already.
+    sent = models.JSONField(default=dict, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
     # The edit that took this one's place.
     superseded_by = models.ForeignKey(

@@ -14,7 +14,7 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import QuerySet
 
-from sessions_app.models import Chat, CostLine, Edit, Organization, Session, SyncRun
+from sessions_app.models import Chat, CostLine, Edit, EditTransition, Organization, Session, SyncRun
 from sessions_app.models.costs import Source
 from sessions_app.models.edits import EditState
 from sessions_app.models.runs import RunKind, RunState, Stream
@@ -95,6 +95,13 @@ class EditStateFilter(ListFilter):
         if not value:
             return qs
         return qs.filter(pk__in=Edit.objects.filter(state__in=value).order_by().values("session_id"))
+
+
+class FieldFilter(ListFilter):
+    """Rows that speak of one of these fields."""
+
+    def filter(self, qs: QuerySet[Any], value: Collection[str]) -> QuerySet[Any]:
+        return qs.filter(**{f"{self.field_name}__has_any_keys": list(value)}) if value else qs
 
 
 class StrictFilterSet(django_filters.FilterSet):
@@ -249,9 +256,30 @@ class EditFilterSet(StrictFilterSet):
     organization = OrganizationFilter()
     id = NumberListFilter(field_name="id")
     state = ListFilter(choices=EditState.values, field_name="state")
+    author = ValueFilter(field_name="author__username", label="a person's user name")
+    field = FieldFilter(field_name="fields", label="a field that is changed, by Vapi's name")
+    bulk = NumberListFilter(field_name="bulk_id", label="bulk edits")
 
     class Meta:
         model = Edit
+        fields: list[str] = []
+
+
+@taking(bounds(MomentFilter, "happened_at"))
+class AuditFilterSet(StrictFilterSet):
+    """What the audit of edits takes."""
+
+    organization = OrganizationFilter()
+    edit = NumberListFilter(field_name="edit_id")
+    session_id = ListFilter(field_name="edit__session_id")
+    actor = ValueFilter(field_name="actor")
+    author = ValueFilter(field_name="edit__author__username", label="who made the edit")
+    state = ListFilter(choices=EditState.values, field_name="state")
+    field = FieldFilter(field_name="digests", label="a field that is changed, by Vapi's name")
+    request_id = ValueFilter(field_name="request_id")
+
+    class Meta:
+        model = EditTransition
         fields: list[str] = []
 
 
