@@ -6,6 +6,7 @@ PYTEST_DONT_REWRITE: conftest.py imports this module before pytest registers it 
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,19 @@ class SandboxProcess:
         """The same for many rows at once: each {"id", "fields", "unset", "delete", "touch"}."""
         changed: list[Json] = self.control("POST", kind, {"key": key or self.key, "rows": list(rows)})
         return changed
+
+    def send_webhooks(self, url: str, **options: object) -> None:
+        """Server messages from now on: auth="bearer:token=T", faults="lost=0.1", assistants=[...]; "" ends them."""
+        self.control("POST", "webhooks", {"key": self.key, "url": url, **options})
+
+    def webhooks_sent(self) -> list[Json]:
+        """Messages so far, once none waits: type, id, status (0: no answer; None: lost on purpose)."""
+        deadline = time.monotonic() + 30
+        while (report := self.control("GET", "webhooks"))["waiting"]:
+            assert time.monotonic() < deadline, "messages still wait"
+            time.sleep(0.02)
+        sent: list[Json] = report["sent"]
+        return sent
 
     def truth(self, kind: str = "sessions", key: str = "") -> list[Json]:
         """Every session or chat that Vapi has now, by createdAt; not in the journal, not hit by faults."""

@@ -14,6 +14,7 @@ from sessions_app.sandbox.organizations import Organization
 from sessions_app.sandbox.routes import Request, list_answer
 from sessions_app.sandbox.store import Payload, Stream
 from sessions_app.sandbox.validation import BadInput
+from sessions_app.sandbox.webhooks import Target, Webhooks
 
 PREFIX = "/_sandbox/"
 _STREAMS = {"sessions": "session", "chats": "chat"}
@@ -25,6 +26,7 @@ class Control:
     organizations: Mapping[str, Organization]
     faults: Faults
     journal: Journal
+    webhooks: Webhooks
 
     def answer(self, request: Request) -> Answer:
         topic = request.path.removeprefix(PREFIX).strip("/")
@@ -53,6 +55,8 @@ class Control:
                 return json_answer(self.faults.report())
             case "stats":
                 return json_answer(self._stats())
+            case "webhooks":
+                return json_answer(self.webhooks.report())
             case "truth":
                 return self._truth(values)
         return None
@@ -64,8 +68,8 @@ class Control:
             case "faults":
                 self.faults.set(str(body.get("spec", "")), add=bool(body.get("add")))
                 return json_answer(self.faults.report())
-            case "clock":
-                return self._set_clock(body)
+            case "clock" | "webhooks":
+                return self._set_clock(body) if topic == "clock" else self._set_target(body)
             case "retention":
                 self._organization(body).beyond_retention = bool(body["itemsBeyondRetention"])
                 return json_answer({})
@@ -85,7 +89,23 @@ class Control:
         self.clock.reset()
         self.faults.reset()
         self.journal.clear()
+        self.webhooks.reset()
         return json_answer({})
+
+    def _set_target(self, body: Payload) -> Answer:
+        """{"url", "auth", "faults", "assistants", "key"}; without a url no messages are sent."""
+        key, url, assistants = (
+            self._organization(body).key,
+            str(body.get("url") or ""),
+            body.get("assistants"),
+        )
+        self.webhooks.targets.pop(key, None)
+        if url:
+            self.webhooks.targets[key] = Target(
+                url, str(body.get("auth") or ""), str(body.get("faults") or ""),
+                tuple(map(str, assistants)) if isinstance(assistants, list) else (),
+            )  # fmt: skip
+        return json_answer(self.webhooks.report())
 
     def _set_clock(self, body: Payload) -> Answer:
         moment = parse_us(body.get("now"))

@@ -23,6 +23,9 @@ class Options:
     keys: tuple[str, ...] = DEFAULT_KEYS
     now: datetime | None = None
     days: int = 30
+    webhook: str = ""
+    webhook_auth: str = ""
+    webhook_faults: str = ""
 
     def __post_init__(self) -> None:
         if self.sessions < 0 or self.days < 1:

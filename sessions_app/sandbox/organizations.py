@@ -1,6 +1,8 @@
 """One organization for each key: its sessions, chats, assistants, squads and phone numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from sessions_app.sandbox.assistants import Catalogue, make_catalogue
@@ -32,6 +34,11 @@ class Organization:
 
     def stream(self, name: str) -> Stream:
         return self.sessions if name == "session" else self.chats
+
+    def tell(self, listener: Callable[[str, str, str, Payload], None]) -> None:
+        """Let `listener` hear of each change: key, stream, what happened, row."""
+        for name in ("session", "chat"):
+            self.stream(name).listener = partial(listener, self.key, name)
 
     def new_row(self, stream: Stream, fields: Payload, id_: str = "") -> bytes:
         """A row as a POST makes it, with any field given."""

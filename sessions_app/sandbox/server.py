@@ -19,6 +19,7 @@ from sessions_app.sandbox.live import Live
 from sessions_app.sandbox.options import BadOption, Options
 from sessions_app.sandbox.organizations import make_organizations
 from sessions_app.sandbox.routes import Request, answer
+from sessions_app.sandbox.webhooks import Target, Webhooks
 
 _MOST_BODY = 64 * 1024 * 1024
 
@@ -33,7 +34,13 @@ class Server(ThreadingHTTPServer):
         self.organizations = make_organizations(options, self.clock)
         self.faults = Faults(options.faults)
         self.journal = Journal()
-        self.control = Control(self.clock, self.organizations, self.faults, self.journal)
+        self.webhooks = Webhooks(self.clock, options.seed)
+        if options.webhook:
+            target = Target(options.webhook, options.webhook_auth, options.webhook_faults)
+            self.webhooks.targets[options.keys[0]] = target
+        for organization in self.organizations.values():
+            organization.tell(self.webhooks.tell)
+        self.control = Control(self.clock, self.organizations, self.faults, self.journal, self.webhooks)
         self.stopping = threading.Event()
         try:
             super().__init__((options.host, options.port), Handler)
@@ -187,6 +194,7 @@ def start(options: Options) -> RunningSandbox:
     host, port = server.server_address[:2]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
+    server.webhooks.start()
     if options.live:
         Live(server.organizations, server.stopping, options.seed).start()
     shown = str(host) if ":" not in str(host) else f"[{host!s}]"

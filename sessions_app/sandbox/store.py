@@ -3,7 +3,7 @@
 import json
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -61,6 +61,12 @@ class Stream:
         self._kept: dict[str, Kept] = {}
         self._hidden: list[int] = []
         self._last_us = 0
+        # Told of each change, in order: what happened to which row.
+        self.listener: Callable[[str, Payload], None] | None = None
+
+    def _tell(self, what: str, payload: Payload) -> None:
+        if self.listener is not None:
+            self.listener(what, payload)
 
     def reset(self) -> None:
         """Back to the seed alone."""
@@ -108,12 +114,14 @@ class Stream:
             for name in unset:
                 payload.pop(name, None)
             self._keep(id_, payload)
+            self._tell("updated", payload)
             return dump(payload)
 
     def add(self, id_: str, payload: Payload) -> bytes:
         """A new row, or one in place of the row that had this id."""
         with self._lock:
             self._keep(id_, payload)
+            self._tell("created", payload)
             return dump(payload)
 
     def delete(self, id_: str) -> bytes | None:
@@ -122,6 +130,7 @@ class Stream:
             if before is not None:
                 self._hide(id_)
                 self._kept.pop(id_, None)
+                self._tell("deleted", _load(before))
             return before
 
     def _hide(self, id_: str) -> None:

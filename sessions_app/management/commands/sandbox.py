@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from sessions_app.sandbox.faults import HELP
 from sessions_app.sandbox.options import DEFAULT_KEYS, BadOption, Options, parse_now
 from sessions_app.sandbox.server import start
+from sessions_app.sandbox.webhooks import HELP as WEBHOOK_HELP
 
 
 class Command(BaseCommand):
@@ -20,7 +21,11 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: object) -> CommandParser:
         return super().create_parser(
-            prog_name, subcommand, epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
+            prog_name,
+            subcommand,
+            epilog=HELP + WEBHOOK_HELP,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **kwargs,
         )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,6 +46,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--now", default="", metavar="ISO", help="the sandbox's time at its start (default: now)"
         )
+        parser.add_argument(
+            "--webhook", default="", metavar="URL", help="where server messages are sent, see below"
+        )
+        parser.add_argument("--webhook-auth", default="", metavar="SPEC")
+        parser.add_argument("--webhook-faults", default="", metavar="SPEC")
         parser.add_argument(
             "--days", type=int, default=30, metavar="N", help="over which sessions are spread (30)"
         )
@@ -73,4 +83,7 @@ def _options(given: dict[str, object]) -> Options:
         keys=tuple(str(key) for key in keys) if isinstance(keys, list) else DEFAULT_KEYS,
         now=parse_now(now) if now else None,
         days=int(str(given["days"])),
+        webhook=str(given["webhook"]),
+        webhook_auth=str(given["webhook_auth"]),
+        webhook_faults=str(given["webhook_faults"]),
     )
