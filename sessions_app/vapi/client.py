@@ -22,7 +22,12 @@ from sessions_app.vapi.answers import (
 from sessions_app.vapi.errors import Refused, Unavailable, UnavailableKind, WritesOff
 from sessions_app.vapi.json import JsonObject, dump_bytes
 from sessions_app.vapi.times import format_time
-from sessions_app.vapi.transport import open_session
+from sessions_app.vapi.transport import (
+    LONGEST_SLEEP_SECONDS,
+    AfterRequest,
+    open_session,
+    retry_after_seconds,
+)
 
 __all__ = ["BrokenResult", "Fetched", "Listing", "Page", "VapiClient", "never"]
 
@@ -75,7 +80,8 @@ class VapiClient:
 
     `may_write` is asked before every write, so that a mode turned off takes effect at once. `before_request`
     is called with the method ahead of every request that goes out, repeated ones too; what it raises stops
-    that request and reaches the caller.
+    that request and reaches the caller. `after_request` is told at least once how each of them ended. No call
+    sleeps longer than `longest_sleep` seconds before it tries again.
     """
 
     def __init__(
@@ -86,12 +92,15 @@ class VapiClient:
         may_write: Callable[[], bool] = never,
         timeout: tuple[float, float] = (5, 30),
         before_request: Callable[[str], None] | None = None,
+        after_request: AfterRequest | None = None,
+        longest_sleep: float = LONGEST_SLEEP_SECONDS,
     ) -> None:
         self._base_url = _checked_url(base_url)
         self._may_write = may_write
         self._timeout = timeout
         self._before_request = before_request
-        self._session = open_session(_checked_key(api_key), before_request)
+        self._after_request = after_request
+        self._session = open_session(_checked_key(api_key), before_request, after_request, longest_sleep)
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +120,19 @@ class VapiClient:
     def patch_session(self, session_id: str, fields: Mapping[str, object]) -> Fetched:
         """Sends `fields` once, never again; answers with the session as Vapi then has it."""
         return read_object(self._request("PATCH", "session", session_id, body=fields))
+
+    def get_session_unredacted(self, session_id: str) -> tuple[Fetched, JsonObject]:
+        """A session as it may be kept, and as Vapi has it, secrets and all: the latter only to be sent back to Vapi."""
+        answer = self._request("GET", "session", session_id)
+        return read_object(answer), answer.body
+
+    def create_session(self, fields: Mapping[str, object]) -> Fetched:
+        """Sends `fields` once, never again: what was lost may have been made."""
+        return read_object(self._request("POST", "session", body=fields))
+
+    def delete_session(self, session_id: str) -> Fetched:
+        """Sends it once, never again; answers with the session that was. Raises Gone where there was none."""
+        return read_object(self._request("DELETE", "session", session_id))
 
     def list_chats(self, query: Listing) -> Page:
         return self.list_stream("chat", query)
@@ -180,8 +202,10 @@ class VapiClient:
     ) -> requests.Response:
         content = None if body is None else dump_bytes(dict(body))
         kind: UnavailableKind
+        status: int | None = None
+        retry_after: float | None = None
         try:
-            return self._session.request(
+            response = self._session.request(
                 method,
                 address,
                 params=query,
@@ -190,8 +214,13 @@ class VapiClient:
                 timeout=self._timeout,
                 allow_redirects=False,
             )
+            status, retry_after = response.status_code, retry_after_seconds(response.headers)
+            return response
         except (requests.RequestException, HTTPError) as error:
             kind = _kind_of(error)
+        finally:
+            if self._after_request:
+                self._after_request(status, retry_after)
         # Raised out here: the library's error names the whole address, and must not be chained to ours.
         raise Unavailable(method, template, kind=kind)
 

@@ -18,6 +18,9 @@ LONGEST_SLEEP_SECONDS = 10.0
 
 RETRIED_STATUSES = (408, 429, 500, 502, 503, 504)
 
+# Told of each request's end: its status, None where no answer came, and the seconds that a 429 asks to wait.
+AfterRequest = Callable[[int | None, float | None], None]
+
 
 def _say_nothing(_record: logging.LogRecord) -> bool:
     """urllib3 logs full addresses, with ids and with the numbers and emails that were asked for."""
@@ -29,21 +32,31 @@ for _name in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.connectio
 
 
 class PatientRetry(Retry):
-    """Reads only, three times more at most, and never more than `LONGEST_SLEEP_SECONDS` asleep in one call.
+    """Reads only, three times more at most, and never more than `longest_sleep` seconds asleep in one call.
 
     `before` is called with the method ahead of every attempt after the first, so that each request that
-    reaches Vapi is counted, not each call.
+    reaches Vapi is counted, not each call. `after` is told how an attempt ended that another one follows; where
+    there is one, `before` sees to the wait that a 429 asks for.
     """
 
     def __init__(
-        self, *args: Any, slept: float = 0.0, before: Callable[[str], None] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        slept: float = 0.0,
+        longest_sleep: float = LONGEST_SLEEP_SECONDS,
+        before: Callable[[str], None] | None = None,
+        after: AfterRequest | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.slept = slept
+        self.longest_sleep = longest_sleep
         self.before = before
+        self.after = after
 
     def new(self, **kwargs: Any) -> Self:
-        return super().new(slept=self.slept, before=self.before, **kwargs)
+        own = {"longest_sleep": self.longest_sleep, "before": self.before, "after": self.after}
+        return super().new(slept=self.slept, **own, **kwargs)
 
     def increment(
         self,
@@ -54,13 +67,15 @@ class PatientRetry(Retry):
         _pool: Any = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
+        if self.after:
+            self.after(*_ending(response))
         # urllib3 would try again whatever failed to connect, writes too.
         if error and method != "GET":
             raise MaxRetryError(_pool, "", error)
         following = super().increment(method, url, response, error, _pool, _stacktrace)
         wait = self.get_retry_after(response) if response is not None else None
         following.slept += wait or following.get_backoff_time()
-        if following.slept > LONGEST_SLEEP_SECONDS:
+        if following.slept > self.longest_sleep:
             # As when all tries are used up: an answer is handed on to the caller, an error raised.
             raise MaxRetryError(_pool, "", error)
         return following
@@ -69,9 +84,14 @@ class PatientRetry(Retry):
         return retry_after_seconds(response.headers)
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        super().sleep(response)
+        if not (self.after and response is not None and response.status == 429):
+            super().sleep(response)
         if self.before:
             self.before("GET")
+
+
+def _ending(response: BaseHTTPResponse | None) -> tuple[int | None, float | None]:
+    return (None, None) if response is None else (response.status, retry_after_seconds(response.headers))
 
 
 def retry_after_seconds(headers: Any) -> float | None:
@@ -95,7 +115,12 @@ def http_date(value: str | None) -> datetime | None:
     return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
 
 
-def open_session(api_key: str, before: Callable[[str], None] | None) -> requests.Session:
+def open_session(
+    api_key: str,
+    before: Callable[[str], None] | None,
+    after: AfterRequest | None = None,
+    longest_sleep: float = LONGEST_SLEEP_SECONDS,
+) -> requests.Session:
     retry = PatientRetry(
         total=3,
         connect=2,
@@ -107,7 +132,9 @@ def open_session(api_key: str, before: Callable[[str], None] | None) -> requests
         status_forcelist=RETRIED_STATUSES,
         backoff_factor=0.3,
         raise_on_status=False,
+        longest_sleep=longest_sleep,
         before=before,
+        after=after,
     )
     session = requests.Session()
     # No .netrc, no proxies from the environment: the key goes to Vapi and nowhere else.
