@@ -52,6 +52,9 @@ SIDEBAR = {
                     "sessions_app_quarantinedrecord_changelist",
                     "view_quarantinedrecord",
                 ),
+                _item(
+                    "Server messages", "webhook", "sessions_app_webhookevent_changelist", "view_webhookevent"
+                ),
                 _item("Organizations", "domain", "sessions_app_organization_changelist", "view_organization"),
             ],
         },

@@ -18,6 +18,7 @@ from sessions_app.admin import (
     runs,
     sessions,
     tokens,
+    webhooks,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "runs",
     "sessions",
     "tokens",
+    "webhooks",
 ]
 
 # Their pages are Django's own, unstyled, and change what the code sets at every start.

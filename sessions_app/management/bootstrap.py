@@ -27,6 +27,8 @@ _OPERATE = (
     "view_syncrun",
     "add_syncrun",
     "view_quarantinedrecord",
+    "view_webhookevent",
+    "replay_webhookevent",
     "view_edittransition",
     "edit_messages",
 )
@@ -39,6 +41,9 @@ _ADMINISTER = (
     "view_apitoken",
     "add_apitoken",
     "change_apitoken",
+    "view_webhooksecret",
+    "add_webhooksecret",
+    "change_webhooksecret",
 )
 _PEOPLE = ("view_user", "add_user", "change_user", "delete_user", "view_group")
 SUPPORT, OPERATIONS, ADMINISTRATORS = "Support", "Operations", "Administrators"
