@@ -29,6 +29,10 @@ class WrongOrganization(Exception):
         super().__init__("This key belongs to another Vapi organization than the one mirrored here.")
 
 
+class Unfinished(Exception):
+    """A run did what it could and left something: it ends as partial. Says what, and who has to act."""
+
+
 @contextmanager
 def open_run(
     organization: Organization,
@@ -50,10 +54,12 @@ def open_run(
         started_by_id=started_by_id,
         started_at=timezone.now(),
     )
-    error = "interrupted"
+    error, is_partial = "interrupted", False
     try:
         yield run
         error = ""
+    except Unfinished as left:
+        error, is_partial = str(left), True
     except (VapiError, NoKey, WrongOrganization) as problem:
         error = _in_words(problem)
     except LeaseLost:
@@ -61,7 +67,7 @@ def open_run(
     except DatabaseError as problem:
         error = describe_error(problem)
     finally:
-        _close(run, error)
+        _close(run, error, is_partial=is_partial)
 
 
 def count(run: SyncRun, result: WriteResult, seen: int) -> None:
@@ -98,8 +104,10 @@ def _in_words(problem: Exception) -> str:
     return f"{problem}. {words}".strip()
 
 
-def _close(run: SyncRun, error: str) -> None:
+def _close(run: SyncRun, error: str, *, is_partial: bool = False) -> None:
     state = RunState.FAILED if error else RunState.PARTIAL if run.quarantined else RunState.SUCCEEDED
+    if is_partial:
+        state = RunState.PARTIAL
     run.state, run.error, run.finished_at = state, error, timezone.now()
     SyncRun.objects.filter(pk=run.pk, state=RunState.RUNNING).update(
         state=state, error=error, finished_at=run.finished_at
