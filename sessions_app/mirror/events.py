@@ -26,6 +26,7 @@ from sessions_app.mirror.versions import Version, stored_versions
 from sessions_app.mirror.writer import mirror_hint
 from sessions_app.models import WebhookEvent
 from sessions_app.models.mirrored import MissingReason
+from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.models.webhooks import EventState
 from sessions_app.vapi.errors import Gone, Refused, Unavailable, VapiError
@@ -211,7 +212,7 @@ def _compare(subject: _Subject, record: Record, stored: Version | None) -> Outco
 def _ask(subject: _Subject, why: str) -> Outcome:
     """Let Vapi decide. Raises VapiError or NoKey where it could not be asked."""
     event = subject.event
-    with open_client(event.organization) as client:
+    with open_client(event.organization, Purpose.WEBHOOK) as client:
         try:
             fetched = client.get_stream(subject.spec.path, event.remote_id)
         except Gone:
@@ -233,7 +234,7 @@ def _ask(subject: _Subject, why: str) -> Outcome:
 def _confirm_deletion(subject: _Subject) -> Outcome:
     """Only a 404 says that it is gone; the message alone does not."""
     event = subject.event
-    with open_client(event.organization) as client:
+    with open_client(event.organization, Purpose.WEBHOOK) as client:
         try:
             client.get_stream(subject.spec.path, event.remote_id)
         except Gone:
