@@ -10,8 +10,8 @@ from celery import Task, shared_task
 from django.db import transaction
 
 from sessions_app.edits import claims, push
-from sessions_app.mirror import events, sync
-from sessions_app.models import Edit, Organization
+from sessions_app.mirror import events, reconcile, sync
+from sessions_app.models import Edit, Organization, Watermark
 from sessions_app.models.runs import Stream
 
 log = logging.getLogger(__name__)
@@ -92,4 +92,28 @@ def sync_stream(
     try:
         sync.sync_stream(organization, Stream(stream), full=full, started_by_id=started_by_id)
     except sync.LeaseTaken:
+        log.info("another run holds the lease", extra={"organization": organization_id, "stream": stream})
+
+
+@shared_task
+def reconcile_all() -> None:
+    """Let every active organization's streams be proven that have been read whole once."""
+    ready = Watermark.objects.filter(organization__is_active=True, backfilled_at__isnull=False)
+    for organization_id, stream in ready.exclude(stream=Stream.NAMES).values_list("organization", "stream"):
+        enqueue(reconcile_stream, organization_id, stream)
+
+
+@shared_task
+def reconcile_stream(
+    organization_id: int, stream: str, stamp_anyway: bool = False, started_by_id: int | None = None
+) -> None:
+    """Prove one stream, unless another run does or the organization has gone."""
+    organization = Organization.objects.filter(pk=organization_id, is_active=True).first()
+    if organization is None:
+        return
+    try:
+        reconcile.reconcile_stream(
+            organization, Stream(stream), stamp_anyway=stamp_anyway, started_by_id=started_by_id
+        )
+    except reconcile.LeaseTaken:
         log.info("another run holds the lease", extra={"organization": organization_id, "stream": stream})

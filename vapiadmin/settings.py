@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+from celery.schedules import crontab
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -232,6 +233,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "sessions_app.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "sync": {"task": "sessions_app.tasks.sync_all", "schedule": 60.0, "options": {"expires": 60}},
     "sync-names": {"task": "sessions_app.tasks.sync_names", "schedule": 600.0, "options": {"expires": 600}},
+    "reconcile": {
+        "task": "sessions_app.tasks.reconcile_all",
+        "schedule": crontab(hour="2", minute="20"),
+        "options": {"expires": 3600},
+    },
 }
 
 # --- REST -----------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         demand_migrated()
-        organizations = _organizations(options["organization"])
+        organizations = organizations_to_pull(options["organization"])
         streams = (Stream(options["stream"]),) if options["stream"] else _IN_ORDER
         runs, taken = self._pull(organizations, streams, options)
         if options["json"]:
@@ -78,7 +78,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{run.organization.slug} {run.stream}: {run.state}, {run.seen} seen, {run.created} created, "
                 f"{run.updated} updated, {run.unchanged} unchanged, {run.quarantined} quarantined, "
-                f"{_seconds(run):.1f} s"
+                f"{seconds_of(run):.1f} s"
             )
         if run.error:
             self.stderr.write(f"{run.organization.slug} {run.stream}: {run.error}")
@@ -97,16 +97,17 @@ def describe_run(run: SyncRun) -> dict[str, object]:
         "unchanged": run.unchanged,
         "quarantined": run.quarantined,
         "missing": run.missing,
-        "seconds": round(_seconds(run), 3),
+        "seconds": round(seconds_of(run), 3),
         "error": run.error,
     }
 
 
-def _seconds(run: SyncRun) -> float:
+def seconds_of(run: SyncRun) -> float:
     return (run.finished_at - run.started_at).total_seconds() if run.finished_at else 0.0
 
 
-def _organizations(slug: str | None) -> list[Organization]:
+def organizations_to_pull(slug: str | None) -> list[Organization]:
+    """Return the named one, or all active ones with a key. Raises CommandError where there is none."""
     if settings.VAPI_API_KEY and not Organization.objects.filter(is_sandbox=True).exists():
         bootstrap_default()
     if slug is None:
