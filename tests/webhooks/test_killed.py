@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import signal
 import socket
@@ -11,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from sessions_app.mirror.sync import sync_organization
 from sessions_app.models import Organization, Session, WebhookEvent, WebhookSecret
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
+from tests.webhooks.conftest import ADDRESS, BEARER
 from tests.worker_process import WorkerProcess, database_url, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -149,6 +153,46 @@ def test_web_processes_killed_while_messages_come(
     gone = Session.objects.filter(missing_since=None, pk__in=ids[::5])
     gone.update(missing_since=LONG_AGO)  # Whose deletion was never told: reconcile's part.
     assert_mirror_equals(sandbox, organization)
+
+
+def test_what_was_answered_before_a_kill_is_kept(
+    organization: Organization, web: WebProcess, token: WebhookSecret
+) -> None:
+    """Many messages at once, so that each kill meets some of them half-way."""
+    taken: list[str] = []
+    broken: list[str] = []
+    ended = threading.Event()
+
+    def post_until_ended(sender: int) -> None:
+        for number in itertools.count():
+            if ended.is_set():
+                return
+            name = f"s{sender}-{number}"
+            (taken if post(web.port, name) else broken).append(name)
+
+    senders = [threading.Thread(target=post_until_ended, args=(number,)) for number in range(6)]
+    with killing(web):
+        for sender in senders:
+            sender.start()
+        wait_until(lambda: len(broken) >= 3 and len(taken) >= 100, 60)
+        ended.set()
+        for sender in senders:
+            sender.join()
+
+    stored = set(WebhookEvent.objects.values_list("remote_id", flat=True))
+    assert set(taken) <= stored
+
+
+def post(port: int, name: str) -> bool:
+    body = json.dumps({"message": {"type": "session.updated", "session": {"id": name}}})
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("POST", ADDRESS, body, {"Content-Type": "application/json", **BEARER})
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def test_a_worker_killed_while_it_asks(
