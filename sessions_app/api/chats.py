@@ -22,6 +22,7 @@ from sessions_app.api.views import RestView, refuse_unknown, storable
 from sessions_app.models import Chat
 from sessions_app.models.access import Scope
 from sessions_app.models.keyset import Keyset
+from sessions_app.models.runs import Stream
 from sessions_app.search.filters import ChatFilterSet
 
 COLUMNS = columns_of(
@@ -43,6 +44,7 @@ class ChatList(ListView):
     keyset = KEYSET
     default_ordering = "-created_at"
     columns = COLUMNS
+    complete_streams = (Stream.CHATS,)
 
     @extend_schema(
         operation_id="chats_list",

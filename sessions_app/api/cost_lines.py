@@ -11,6 +11,7 @@ from sessions_app.api.lists import ListView, columns_of, list_parameters
 from sessions_app.models import CostLine
 from sessions_app.models.access import Scope
 from sessions_app.models.keyset import Keyset
+from sessions_app.models.runs import Stream
 from sessions_app.search.filters import CostLineFilterSet
 
 KEYSET = Keyset({"occurred_at": "occurred_at", "cost_usd": "cost_usd"})
@@ -22,6 +23,7 @@ class CostLineList(ListView):
     filter_set = CostLineFilterSet
     keyset = KEYSET
     default_ordering = "-occurred_at"
+    complete_streams = (Stream.SESSIONS, Stream.CHATS)
     columns = columns_of(
         CostLine,
         (

@@ -59,12 +59,38 @@ class SessionDetail(SessionRow):
     payload = serializers.DictField(allow_null=True)
 
 
+class MessageOperation(serializers.Serializer[Any]):
+    """What is done to one message. `digest` is an edit's or left out: then the mirrored message is meant."""
+
+    do = serializers.ChoiceField(choices=("replace", "redact", "remove"))
+    position = serializers.IntegerField(help_text="From 0.")
+    text = _TEXT(required=False, max_length=10_000)
+    digest = _TEXT(required=False)
+
+
+class SessionCreate(serializers.Serializer[Any]):
+    """A new session. With one organization, `organization` may be left out."""
+
+    organization = _TEXT(required=False)
+    name = _TEXT(required=False, max_length=40)
+    status = _TEXT(required=False)
+    expiration_seconds = serializers.IntegerField(required=False)
+    assistant_id = _TEXT(required=False)
+    squad_id = _TEXT(required=False)
+    phone_number_id = _TEXT(required=False)
+    customer_id = _TEXT(required=False)
+    customer = serializers.DictField(required=False, help_text="number, name, email, external_id, sip_uri")
+    messages = serializers.ListField(required=False, help_text="Each {role, content}.")
+    reason = _TEXT(required=False)
+
+
 class SessionPatch(serializers.Serializer[Any]):
-    """At least one of the first three."""
+    """At least one of the first three, or messages alone."""
 
     name = _TEXT(required=False, max_length=40)
     status = _TEXT(required=False)
     expiration_seconds = serializers.IntegerField(required=False)
+    messages = MessageOperation(many=True, required=False)
     reason = _TEXT(required=False)
 
 
@@ -122,6 +148,10 @@ class EditRow(serializers.Serializer[Any]):
     fields = serializers.DictField()  # type: ignore[assignment]  # the row's own name for what it changes
     base = serializers.DictField()
     theirs = serializers.DictField()
+    operations = serializers.ListField(help_text="For messages: what is done to which.")
+    undoes = serializers.IntegerField(allow_null=True)
+    bulk = serializers.IntegerField(allow_null=True)
+    request_id = _TEXT()
     reason = _TEXT()
     source = _TEXT()  # type: ignore[assignment]  # the row's own name, which DRF collects
     author = _TEXT()
@@ -156,6 +186,22 @@ class SyncRunRow(serializers.Serializer[Any]):
     started_at = _MOMENT()
     finished_at = _MOMENT(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
+
+
+class CoverageRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    organization = _TEXT()
+    stream = _TEXT()
+    day = serializers.DateField()
+    state = _TEXT()
+    upstream_count = serializers.IntegerField()
+    mirrored_count = serializers.IntegerField()
+    missing_count = serializers.IntegerField()
+    forgotten_count = serializers.IntegerField()
+    proven_at = _MOMENT(allow_null=True)
+    walked_at = _MOMENT(allow_null=True)
+    requests = serializers.IntegerField()
+    note = _TEXT()
 
 
 @cache

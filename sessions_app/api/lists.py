@@ -18,14 +18,18 @@ from rest_framework.utils.urls import replace_query_param
 
 from sessions_app.api.permissions import reader_of
 from sessions_app.api.views import RestView
+from sessions_app.costs.coverage import complete_as_of
 from sessions_app.models import Organization
 from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
+from sessions_app.models.runs import Stream
 from sessions_app.models.scopes import ScopedQuerySet
 from sessions_app.search.filters import StrictFilterSet
+from sessions_app.vapi.times import format_time
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 PAGE_PARAMETERS = ("cursor", "limit", "ordering")
 Row = dict[str, Any]
+COMPLETE_AS_OF, PROVEN_THROUGH = "Vapiadmin-Complete-As-Of", "Vapiadmin-Proven-Through"
 
 
 class ListView(RestView):
@@ -38,19 +42,34 @@ class ListView(RestView):
     default_ordering: ClassVar[str]
     # Columns of the table, in the order of the answer.
     columns: ClassVar[Sequence[str]]
+    # Streams that have to be complete for the list to be so.
+    complete_streams: ClassVar[Sequence[Stream]] = ()
 
     def get(self, request: Request, **path: str) -> Response:
         slugs = organization_slugs(request)
         queryset = self.narrowed(self.rows.visible_to(reader_of(request)), path)
         page = self._page(request, self._filtered(request, queryset), list(slugs))
         results = self.present([dict(row) for row in page.rows], slugs)
-        return Response(
+        response = Response(
             {
                 "results": results,
                 "next": _link(request, page.next_cursor),
                 "previous": _link(request, page.previous_cursor),
             }
         )
+        if self.complete_streams:
+            self._say_how_complete(request, response, slugs)
+        return response
+
+    def _say_how_complete(self, request: Request, response: Response, slugs: Mapping[int, str]) -> None:
+        """Name the moment up to which the list is complete, once a first full sync has ended. One query."""
+        asked = {slug for text in request.query_params.getlist("organization") for slug in text.split(",")}
+        ids = [pk for pk, slug in slugs.items() if not asked - {""} or slug in asked]
+        found = complete_as_of(ids, self.complete_streams)
+        if found.as_of is not None:
+            response[COMPLETE_AS_OF] = format_time(found.as_of)
+        if found.proven_through is not None:
+            response[PROVEN_THROUGH] = found.proven_through.isoformat()
 
     def narrowed(self, queryset: ScopedQuerySet[Any], path: Mapping[str, str]) -> QuerySet[Any]:
         """Return the rows that the path itself speaks of."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,16 +25,20 @@ from sessions_app.api.lists import (
     stored_json,
     with_organization,
 )
-from sessions_app.api.permissions import author_of, reader_of
+from sessions_app.api.permissions import author_of, may, reader_of
 from sessions_app.api.upstream import vapi_answers
 from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased, storable
 from sessions_app.edits.claims import lock_edits_of
-from sessions_app.edits.queue import queue_edit, shown_values
+from sessions_app.edits.creations import queue_create
+from sessions_app.edits.deletions import queue_delete
+from sessions_app.edits.message_edits import queue_messages
+from sessions_app.edits.queue import Making, SubmissionReused, queue_edit, shown_values
 from sessions_app.edits.values import mirrored_values
 from sessions_app.mirror.refetch import adopt_session, refetch_session
-from sessions_app.models import Edit, Session
+from sessions_app.models import Edit, Organization, Session
 from sessions_app.models.access import Scope
 from sessions_app.models.keyset import Keyset
+from sessions_app.models.runs import Stream
 from sessions_app.search.filters import SessionFilterSet
 from sessions_app.vapi import make_safe
 
@@ -53,16 +57,25 @@ COLUMNS = columns_of(
 SORTABLE = ("created_at", "updated_at", "cost_usd", "message_count", "expires_at", "idle_expires_at")
 KEYSET = Keyset({name: name for name in SORTABLE})
 EDITABLE = frozenset({"name", "status", "expiration_seconds"})
+CREATABLE = EDITABLE | {
+    *("assistant_id", "squad_id", "phone_number_id", "customer_id", "customer", "messages")
+}
 _LONGEST_REASON = 1000
+_MOST_OPERATIONS = 1000
+_IF_MATCH = OpenApiParameter("If-Match", str, "header", required=True, description="The ETag, or *.")
+_IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key", UUID, "header", description="Sent twice, it is one edit."
+)
 
 
 class SessionList(ListView):
-    required_scopes = {"GET": Scope.SESSIONS_READ}
+    required_scopes = {"GET": Scope.SESSIONS_READ, "POST": Scope.SESSIONS_WRITE}
     rows = Session.objects
     filter_set = SessionFilterSet
     keyset = KEYSET
     default_ordering = "-created_at"
     columns = COLUMNS
+    complete_streams = (Stream.SESSIONS,)
 
     @extend_schema(
         operation_id="sessions_list",
@@ -72,9 +85,33 @@ class SessionList(ListView):
     def get(self, request: Request, **path: str) -> Response:
         return super().get(request, **path)
 
+    @extend_schema(
+        operation_id="sessions_create",
+        request=documents.SessionCreate,
+        responses={202: documents.EditRow},
+        parameters=[_IDEMPOTENCY_KEY],
+    )
+    def post(self, request: Request) -> Response:
+        """Queue a new session; 202 and the edit, whose session_id is known once it is applied."""
+        refuse_unknown(request.query_params, frozenset())
+        body = _object(request.data)
+        refuse_unknown(body, CREATABLE | {"organization", "reason"})
+        fields = {camel_case(name): value for name, value in body.items() if name in CREATABLE}
+        if isinstance(fields.get("customer"), dict):
+            fields["customer"] = {camel_case(name): value for name, value in fields["customer"].items()}
+        making = _making(request, _reason(body))
+        with transaction.atomic():
+            edit = queue_create(_organization(request, body.get("organization")), fields, making)
+            ask_for_push(edit)
+        return _accepted(request, edit)
+
 
 class SessionDetail(RestView):
-    required_scopes = {"GET": Scope.SESSIONS_READ, "PATCH": Scope.SESSIONS_WRITE}
+    required_scopes = {
+        "GET": Scope.SESSIONS_READ,
+        "PATCH": Scope.SESSIONS_WRITE,
+        "DELETE": Scope.SESSIONS_DELETE,
+    }
 
     @extend_schema(operation_id="sessions_read", responses=documents.SessionDetail)
     def get(self, request: Request, session_id: str) -> Response:
@@ -86,41 +123,61 @@ class SessionDetail(RestView):
         operation_id="sessions_patch",
         request=documents.SessionPatch,
         responses={202: documents.EditRow},
-        parameters=[
-            OpenApiParameter("If-Match", str, "header", required=True, description="The ETag, or *."),
-            OpenApiParameter("Idempotency-Key", UUID, "header", description="Sent twice, it is one edit."),
-        ],
+        parameters=[_IF_MATCH, _IDEMPOTENCY_KEY],
     )
     def patch(self, request: Request, session_id: str) -> Response:
         """Queue a correction; 202 and the edit. 428 without If-Match, 412 where the session has changed since."""
         refuse_unknown(request.query_params, frozenset())
         session_of(request, session_id)
-        fields, reason = _correction(request.data)
+        fields, operations, reason = _correction(request.data)
+        if operations is not None and not may(request, Scope.MESSAGES_WRITE):
+            raise PermissionDenied
+        making = _making(request, reason)
         with transaction.atomic():
             # Two corrections on one ETag wait for each other here, and the second is stale.
             lock_edits_of(session_id)
-            edit = self._queue(request, session_of(request, session_id), fields, reason)
+            session = session_of(request, session_id)
+            if operations is None:
+                edit = self._queue(request, session, fields, making)
+            else:
+                known = _demand_fresh(request, session, making)
+                edit = _same(known, operations) if known else queue_messages(session, operations, making)
             ask_for_push(edit)
-        answer = Response(present_edit(edit, organization_slugs(request)), status=202)
-        answer["Location"] = request.build_absolute_uri(reverse("api-edit", args=[edit.pk]))
-        return answer
+        return _accepted(request, edit)
 
-    def _queue(self, request: Request, session: Session, fields: Mapping[str, object], reason: str) -> Edit:
-        key = _submission_key(request.headers.get("Idempotency-Key"))
-        known = Edit.objects.filter(submission_key=key, session_id=session.pk).first() if key else None
-        if known is None:
-            demand_match(request.headers.get("If-Match"), etag_of(session, newest_edit(session)))
-        author, token = author_of(request)
+    @extend_schema(
+        operation_id="sessions_delete",
+        request=None,
+        responses={202: documents.EditRow},
+        parameters=[_IF_MATCH, _IDEMPOTENCY_KEY],
+    )
+    def delete(self, request: Request, session_id: str) -> Response:
+        """Queue the deletion at Vapi; 202 and the edit. The row stays here, stamped. 428 and 412 as with PATCH."""
+        refuse_unknown(request.query_params, frozenset({"reason"}))
+        making = _making(request, _reason(request.query_params))
+        session_of(request, session_id)
+        with transaction.atomic():
+            lock_edits_of(session_id)
+            session = session_of(request, session_id)
+            known = _demand_fresh(request, session, making)
+            edit = known or queue_delete(session, making)
+            ask_for_push(edit)
+        return _accepted(request, edit)
+
+    def _queue(
+        self, request: Request, session: Session, fields: Mapping[str, object], making: Making
+    ) -> Edit:
+        known = _demand_fresh(request, session, making)
         return queue_edit(
             session=session,
             # Sent again, a correction is compared with what it was made on the first time.
             base={**shown_values(session), **(known.base if known else {})},
             fields=fields,
-            reason=reason,
-            source="api",
-            author=author,
-            token=token,
-            submission_key=key,
+            reason=making.reason,
+            source=making.source,
+            author=making.author,
+            token=making.token,
+            submission_key=making.submission_key,
         )
 
 
@@ -187,15 +244,80 @@ def _detail(request: Request, session: Session, newest: Edit | None) -> dict[str
     }
 
 
-def _correction(body: object) -> tuple[dict[str, object], str]:
-    """Return the fields by Vapi's names and the reason, as the body gives them; 400 where it is none."""
+def _correction(body: object) -> tuple[dict[str, object], list[dict[str, Any]] | None, str]:
+    """Return the fields by Vapi's names, or operations on messages, and the reason; 400 where it is none."""
+    given = _object(body)
+    refuse_unknown(given, EDITABLE | {"reason", "messages"})
+    fields = {camel_case(name): value for name, value in given.items() if name in EDITABLE}
+    operations = given.get("messages")
+    if operations is None:
+        return fields, None, _reason(given)
+    if fields:
+        raise ValidationError({"messages": ["Send messages alone."]})
+    return {}, _operations(operations), _reason(given)
+
+
+def _operations(given: object) -> list[dict[str, Any]]:
+    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
+        raise ValidationError({"messages": ['Send a list of {"do", "position", "text"}.']})
+    if len(given) > _MOST_OPERATIONS:
+        raise ValidationError({"messages": [f"Send at most {_MOST_OPERATIONS}."]})
+    for entry in given:
+        refuse_unknown(entry, frozenset({"do", "position", "text", "digest"}))
+    return given
+
+
+def _object(body: object) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ValidationError({"detail": ["Send an object."]})
-    refuse_unknown(body, EDITABLE | {"reason"})
-    reason = body.get("reason", "")
+    return body
+
+
+def _reason(given: Mapping[str, Any]) -> str:
+    reason = given.get("reason", "")
     if not isinstance(reason, str) or len(reason) > _LONGEST_REASON or make_safe(reason)[1]:
         raise ValidationError({"reason": [f"Enter text of at most {_LONGEST_REASON} characters."]})
-    return {camel_case(name): value for name, value in body.items() if name in EDITABLE}, reason
+    return reason
+
+
+def _making(request: Request, reason: str) -> Making:
+    author, token = author_of(request)
+    key = _submission_key(request.headers.get("Idempotency-Key"))
+    return Making("api", reason, author, token, key)
+
+
+def _demand_fresh(request: Request, session: Session, making: Making) -> Edit | None:
+    """428 or 412 where the session was not read as it is now. Returns the edit that was made of the same submission."""
+    known = None
+    if making.submission_key is not None:
+        known = Edit.objects.filter(submission_key=making.submission_key, session_id=session.pk).first()
+    if known is None:
+        demand_match(request.headers.get("If-Match"), etag_of(session, newest_edit(session)))
+    return known
+
+
+def _same(known: Edit, operations: list[dict[str, Any]]) -> Edit:
+    """Return the edit that this submission made before; 400 where that was another."""
+    if known.fields != {"messages": [operation.get("do") for operation in operations]}:
+        raise SubmissionReused
+    return known
+
+
+def _organization(request: Request, slug: object) -> Organization:
+    """Return the organization that is named, or the only one that there is."""
+    visible = Organization.objects.visible_to(reader_of(request)).active()
+    found: list[Organization] = list(
+        visible.filter(slug=slug) if isinstance(slug, str) else visible[:2] if slug is None else []
+    )
+    if len(found) != 1:
+        raise ValidationError({"organization": ["Name one of the organizations that you may read."]})
+    return found[0]
+
+
+def _accepted(request: Request, edit: Edit) -> Response:
+    answer = Response(present_edit(edit, organization_slugs(request)), status=202)
+    answer["Location"] = request.build_absolute_uri(reverse("api-edit", args=[edit.pk]))
+    return answer
 
 
 def _submission_key(text: str | None) -> UUID | None:

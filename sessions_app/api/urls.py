@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from sessions_app.api import chats, cost_lines, docs, edits, health, runs, session_parts, sessions
+from sessions_app.api import chats, cost_lines, coverage, docs, edits, health, runs, session_parts, sessions
 
 _V1: list[URLPattern] = [
     path("sessions/", sessions.SessionList.as_view(), name="api-sessions"),
@@ -17,7 +17,10 @@ _V1: list[URLPattern] = [
     path("edits/", edits.EditList.as_view(), name="api-edits"),
     path("edits/<int:edit_id>/", edits.EditDetail.as_view(), name="api-edit"),
     path("edits/<int:edit_id>/resolve/", edits.EditResolve.as_view(), name="api-edit-resolve"),
+    path("edits/<int:edit_id>/undo/", edits.EditUndo.as_view(), name="api-edit-undo"),
+    path("edits/<int:edit_id>/retry/", edits.EditRetry.as_view(), name="api-edit-retry"),
     path("edits/<int:edit_id>/withdraw/", edits.EditWithdraw.as_view(), name="api-edit-withdraw"),
+    path("coverage/", coverage.CoverageList.as_view(), name="api-coverage"),
     path("sync-runs/", runs.SyncRunList.as_view(), name="api-sync-runs"),
 ]
 

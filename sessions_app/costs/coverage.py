@@ -1,14 +1,17 @@
-"""Up to when the mirrored costs are complete. Reads what the syncs have recorded."""
+"""Up to when the mirror is complete, and up to which day that is proven. Reads what syncs and proofs have recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import OuterRef, Subquery
 
+from sessions_app.models.coverage import Coverage as ProvenDay
+from sessions_app.models.coverage import CoverageState
 from sessions_app.models.organizations import Organization
 from sessions_app.models.runs import QuarantinedRecord, Stream, Watermark
 
@@ -19,14 +22,26 @@ STREAMS = (Stream.SESSIONS, Stream.CHATS)
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """`complete_as_of` holds, by stream, the moment up to which every organization has been read whole.
+class Completeness:
+    """`as_of`: every organization has been read whole up to this moment. None: a first full sync has not finished.
 
-    None: a first full sync has not finished yet. `quarantined_count` records could not be stored and are missing.
+    `proven_through`: each day up to and with this one was compared with Vapi and found equal. None: not yet.
     """
 
-    complete_as_of: dict[str, datetime | None]
+    as_of: datetime | None = None
+    proven_through: date | None = None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Completeness by stream. `quarantined_count` records could not be stored and are missing."""
+
+    streams: dict[str, Completeness]
     quarantined_count: int
+
+    @property
+    def complete_as_of(self) -> dict[str, datetime | None]:
+        return {stream: found.as_of for stream, found in self.streams.items()}
 
 
 def read_coverage(
@@ -34,19 +49,60 @@ def read_coverage(
 ) -> Coverage:
     """Return how complete the costs of `organizations` are. Two queries."""
     ids = [organization.pk for organization in organizations]
-    reached: dict[tuple[int, str], datetime | None] = {
-        (organization_id, stream): updated_at if backfilled_at else None
-        for organization_id, stream, updated_at, backfilled_at in Watermark.objects.visible_to(who)
-        .filter(organization_id__in=ids, stream__in=STREAMS)
-        .values_list("organization_id", "stream", "updated_at", "backfilled_at")
-    }
+    found = _by_stream(ids)
     quarantined = QuarantinedRecord.objects.visible_to(who).filter(
         organization_id__in=ids, stream__in=STREAMS, resolved_at__isnull=True
     )
-    complete = {stream.value: _earliest([reached.get((pk, stream)) for pk in ids]) for stream in STREAMS}
-    return Coverage(complete, quarantined.count())
+    streams = {stream.value: _least([found.get((pk, stream), _NONE) for pk in ids]) for stream in STREAMS}
+    return Coverage(streams, quarantined.count())
 
 
-def _earliest(moments: list[datetime | None]) -> datetime | None:
-    known = [moment for moment in moments if moment is not None]
-    return min(known) if known and len(known) == len(moments) else None
+def complete_as_of(organization_ids: Collection[int], streams: Sequence[Stream]) -> Completeness:
+    """Return up to when all of these streams of all of these organizations are complete. One query."""
+    found = _by_stream(organization_ids)
+    return _least([found.get((pk, stream), _NONE) for pk in organization_ids for stream in streams])
+
+
+_NONE = Completeness()
+_PROVEN = (CoverageState.PROVEN, CoverageState.BEYOND_RETENTION)
+
+
+def _by_stream(organization_ids: Collection[int]) -> dict[tuple[int, str], Completeness]:
+    days = ProvenDay.objects.filter(organization=OuterRef("organization"), stream=OuterRef("stream"))
+    newest = days.filter(state__in=_PROVEN).order_by("-day")
+    rows = Watermark.objects.filter(organization_id__in=list(organization_ids), stream__in=STREAMS).annotate(
+        first_open=Subquery(days.exclude(state__in=_PROVEN).order_by("day").values("day")[:1]),
+        last_proven=Subquery(newest.values("day")[:1]),
+        last_proven_at=Subquery(newest.values("proven_at")[:1]),
+    )
+    return {
+        (organization_id, stream): Completeness(
+            updated_at if backfilled_at else None, _proven_through(first_open, last_proven, last_proven_at)
+        )
+        for organization_id, stream, updated_at, backfilled_at, first_open, last_proven, last_proven_at in (
+            rows.values_list(
+                *("organization_id", "stream", "updated_at", "backfilled_at"),
+                *("first_open", "last_proven", "last_proven_at"),
+            )
+        )
+    }
+
+
+def _proven_through(
+    first_open: date | None, last_proven: date | None, last_proven_at: datetime | None
+) -> date | None:
+    if last_proven is None or last_proven_at is None:
+        return None
+    # A day that was proven before it ended is proven so far only.
+    is_over = last_proven_at.astimezone(UTC).date() > last_proven
+    through = last_proven if is_over else last_proven - timedelta(days=1)
+    return min(through, first_open - timedelta(days=1)) if first_open else through
+
+
+def _least(found: Sequence[Completeness]) -> Completeness:
+    moments = [each.as_of for each in found if each.as_of is not None]
+    days = [each.proven_through for each in found if each.proven_through is not None]
+    return Completeness(
+        min(moments) if moments and len(moments) == len(found) else None,
+        min(days) if days and len(days) == len(found) else None,
+    )

@@ -12,12 +12,12 @@ import binascii
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import DateTimeField, F, Field, Model, Q, QuerySet
+from django.db.models import DateField, DateTimeField, F, Field, Model, Q, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 
 from sessions_app.models.fields import PICO, UsdField, to_pico
@@ -209,6 +209,8 @@ class _Order:
             if moment.tzinfo is None:
                 raise ValueError
             return moment
+        if isinstance(self.field, DateField):
+            return date.fromisoformat(_typed(value, str))
         if "Integer" in self.field.get_internal_type() or "Auto" in self.field.get_internal_type():
             return _bounded(_typed(value, int))
         text = _typed(value, str)
@@ -221,7 +223,7 @@ def _plain(value: Any) -> Any:
     """Return the value as JSON keeps it without loss: dollars as whole pico-dollars, times with microseconds."""
     if isinstance(value, Decimal):
         return to_pico(value)
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _unpacked(cursor: str) -> Sequence[Any]:

@@ -14,8 +14,9 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import QuerySet
 
-from sessions_app.models import Chat, CostLine, Edit, EditTransition, Organization, Session, SyncRun
+from sessions_app.models import Chat, CostLine, Coverage, Edit, EditTransition, Organization, Session, SyncRun
 from sessions_app.models.costs import Source
+from sessions_app.models.coverage import CoverageState
 from sessions_app.models.edits import EditState
 from sessions_app.models.runs import RunKind, RunState, Stream
 from sessions_app.search.box import digits_in, search_chats, search_sessions
@@ -280,6 +281,21 @@ class AuditFilterSet(StrictFilterSet):
 
     class Meta:
         model = EditTransition
+        fields: list[str] = []
+
+
+class CoverageFilterSet(StrictFilterSet):
+    """What the list of proven days takes."""
+
+    organization = OrganizationFilter()
+    stream = ListFilter(choices=(Stream.SESSIONS, Stream.CHATS), field_name="stream")
+    state = ListFilter(choices=CoverageState.values, field_name="state")
+    day = django_filters.DateFilter(field_name="day")
+    day__gte = django_filters.DateFilter(field_name="day", lookup_expr="gte")
+    day__lte = django_filters.DateFilter(field_name="day", lookup_expr="lte")
+
+    class Meta:
+        model = Coverage
         fields: list[str] = []
 
 

@@ -30,6 +30,7 @@ READS = {
     "/api/v1/costs/": Scope.COSTS_READ,
     "/api/v1/edits/": Scope.SESSIONS_READ,
     "/api/v1/sync-runs/": Scope.RUNS_READ,
+    "/api/v1/coverage/": Scope.RUNS_READ,
 }
 WRITES = ("/api/v1/sessions/s1/refetch/", "/api/v1/edits/1/resolve/", "/api/v1/edits/1/withdraw/")
 LISTS = [path for path in READS if path not in {"/api/v1/sessions/s1/", "/api/v1/chats/c1/"}]
@@ -126,7 +127,7 @@ def test_a_token_is_stored_hashed_and_its_use_noted_once_a_minute(
     client.get("/api/v1/sessions/")
     noted = ApiToken.objects.get().last_used_at
     assert noted is not None
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         client.get("/api/v1/sessions/")
     assert ApiToken.objects.get().last_used_at == noted
 
