@@ -27,8 +27,8 @@ def enqueue(task: Task[Any, Any], *args: object) -> None:
     transaction.on_commit(partial(send_now, task, *args))
 
 
-def send_now(task: Task[Any, Any], *args: object) -> None:
-    """The same without a look at the database: for a thread that has nothing to commit."""
+def send_now(task: Task[Any, Any], *args: object) -> bool:
+    """The same without a look at the database: for a thread that has nothing to commit. False where it failed."""
     in_time = {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS, "max_retries": 1}
     options = {**task.app.conf.broker_transport_options, **in_time, "interval_start": 0, "interval_max": 0}
     try:
@@ -39,6 +39,8 @@ def send_now(task: Task[Any, Any], *args: object) -> None:
             task.apply_async(args=args, producer=producer, retry=False, ignore_result=True)
     except Exception:  # Each transport has errors of its own, and none may be shown.
         log.warning("task not enqueued: the broker is away", extra={"task": task.name}, exc_info=True)
+        return False
+    return True
 
 
 @shared_task

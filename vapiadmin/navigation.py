@@ -53,7 +53,7 @@ SIDEBAR = {
                     "view_quarantinedrecord",
                 ),
                 _item(
-                    "Server messages", "webhook", "sessions_app_webhookevent_changelist", "view_webhookevent"
+                    "Webhook events", "webhook", "sessions_app_webhookevent_changelist", "view_webhookevent"
                 ),
                 _item("Organizations", "domain", "sessions_app_organization_changelist", "view_organization"),
             ],

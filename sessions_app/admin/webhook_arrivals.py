@@ -57,6 +57,7 @@ def arrivals_view(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "Messages that never came",
         "opts": WebhookEvent._meta,
+        "original": "Messages that never came",
         "rows": rows,
         "days": days,
         "periods": PERIODS,

@@ -55,7 +55,7 @@ class EventRow:
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ListAdmin):
-    list_heading = "Server messages"
+    list_heading = "Webhook events"
     row_template = "admin/webhooks/row.html"
     before_template = "admin/webhooks/toolbar.html"
     search_placeholder = "Find by the id of a session or chat"
@@ -117,7 +117,7 @@ class WebhookEventAdmin(ListAdmin):
             raise Http404
         context = {
             **self.admin_site.each_context(request),
-            "title": "Server message",
+            "title": "Webhook event",
             "opts": self.opts,
             "original": event,
             "event": event,

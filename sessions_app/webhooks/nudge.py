@@ -9,6 +9,8 @@ from sessions_app import tasks
 
 # How often at most; what comes between is found by the same look.
 EVERY_SECONDS = 0.25
+# While the broker is away, beat's sweep finds them once it is back.
+AFTER_FAILURE_SECONDS = 5.0
 
 
 class _Nudger:
@@ -30,8 +32,8 @@ class _Nudger:
     def _run(self) -> None:
         while self._came.wait():
             self._came.clear()
-            tasks.send_now(tasks.process_events)
-            time.sleep(EVERY_SECONDS)
+            sent = tasks.send_now(tasks.process_events)
+            time.sleep(EVERY_SECONDS if sent else AFTER_FAILURE_SECONDS)
 
 
 nudge = _Nudger().nudge
