@@ -12,6 +12,7 @@ from sessions_app.mirror.connection import NoKey, open_client
 from sessions_app.mirror.streams import STREAMS, mirror_results, parse_results
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import ApiToken, Organization, Session
+from sessions_app.models.history import ChangeSource
 from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
@@ -65,12 +66,20 @@ def mirror_one(client: VapiClient, organization: Organization, session_id: str) 
 
 
 def mirror_answer(
-    organization: Organization, payload: dict[str, object], *, text_replaced: bool, asked_at: datetime
+    organization: Organization,
+    payload: dict[str, object],
+    *,
+    text_replaced: bool,
+    asked_at: datetime,
+    source: ChangeSource = ChangeSource.REFETCH,
+    edit_id: int | None = None,
 ) -> Session | None:
     """Mirror one session as Vapi answered it to a GET or a PATCH. None where it could not be stored."""
     spec = STREAMS[Stream.SESSIONS]
     records, _ = parse_results(spec, [payload], [text_replaced])
-    mirror_results(spec, organization, records, asked_at=asked_at, deep=True)
+    mirror_results(
+        spec, organization, records, asked_at=asked_at, deep=True, source=source, edit_id=edit_id
+    )
     ids = [record.id for record in records]
     session = Session.objects.filter(organization=organization, id__in=ids).first()
     if session is not None:
