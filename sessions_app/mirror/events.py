@@ -25,6 +25,7 @@ from sessions_app.mirror.tables import Record
 from sessions_app.mirror.versions import Version, stored_versions
 from sessions_app.mirror.writer import mirror_hint
 from sessions_app.models import WebhookEvent
+from sessions_app.models.history import ChangeSource
 from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
@@ -224,7 +225,14 @@ def _ask(subject: _Subject, why: str) -> Outcome:
         return Outcome(EventState.FAILED, f"{why} Vapi's answer could not be read: {problem}.")
     if record.id != event.remote_id:
         return Outcome(EventState.FAILED, f"{why} Vapi answered with another id.")
-    result = mirror_results(subject.spec, event.organization, [record], asked_at=fetched.asked_at, deep=True)
+    result = mirror_results(
+        subject.spec,
+        event.organization,
+        [record],
+        asked_at=fetched.asked_at,
+        deep=True,
+        source=ChangeSource.WEBHOOK,
+    )
     if result.quarantined:
         return Outcome(EventState.FAILED, f"{why} Vapi's answer could not be stored: see Quarantine.")
     found = "its answer is stored" if result.written_ids else "nothing new"

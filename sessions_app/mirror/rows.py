@@ -31,6 +31,15 @@ def delete_rows(cursor: CursorWrapper, table: str, key: str, ids: Sequence[str],
         cursor.execute(f'DELETE FROM "{table}" WHERE {condition}{extra}', values)
 
 
+def take_rows(cursor: CursorWrapper, table: str, key: str, column: str, ids: Sequence[str]) -> dict[str, Any]:
+    """Delete the rows whose `key` is one of `ids`. Returns {key: column} of those that were there."""
+    taken: dict[str, Any] = {}
+    for condition, values in _any_of(key, ids):
+        cursor.execute(f'DELETE FROM "{table}" WHERE {condition} RETURNING "{key}", "{column}"', values)
+        taken.update(cursor.fetchall())
+    return taken
+
+
 def select_rows(
     cursor: CursorWrapper, table: str, columns: Sequence[str], key: str, ids: Sequence[str], extra: str = ""
 ) -> list[tuple[Any, ...]]:

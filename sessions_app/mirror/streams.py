@@ -10,6 +10,7 @@ from typing import Any
 from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
 from sessions_app.mirror.writer import WriteResult, mirror_chats, mirror_sessions
 from sessions_app.models import Organization, SyncRun
+from sessions_app.models.history import ChangeSource
 from sessions_app.models.names import NameKind
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.fields import BadRecord
@@ -73,5 +74,9 @@ def mirror_results(
     asked_at: datetime,
     run: SyncRun | None = None,
     deep: bool = False,
+    source: ChangeSource = ChangeSource.SYNC,
+    edit_id: int | None = None,
 ) -> WriteResult:
-    return spec.mirror(organization, records, asked_at=asked_at, run=run, deep=deep)
+    return spec.mirror(
+        organization, records, asked_at=asked_at, run=run, deep=deep, source=source, edit_id=edit_id
+    )

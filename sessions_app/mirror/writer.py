@@ -19,8 +19,17 @@ from django.db.backends.utils import CursorWrapper
 from sessions_app.costs.lines import LineRow, ReportedRow
 from sessions_app.costs.rollup import change_rollup
 from sessions_app.logs import describe_error
+from sessions_app.mirror.drift import note_drift
+from sessions_app.mirror.history import Origin, Replacement, keep_words, note_changes
 from sessions_app.mirror.quarantine import quarantine, release
-from sessions_app.mirror.rows import delete_rows, insert_rows, select_rows, stored_time, upsert_parents
+from sessions_app.mirror.rows import (
+    delete_rows,
+    insert_rows,
+    select_rows,
+    stored_time,
+    take_rows,
+    upsert_parents,
+)
 from sessions_app.mirror.tables import (
     CHATS,
     SESSIONS,
@@ -41,7 +50,9 @@ from sessions_app.mirror.versions import (
     stored_versions,
 )
 from sessions_app.models import CostLine, Organization, ReportedCost, SyncRun
+from sessions_app.models.history import ChangeSource
 from sessions_app.search.words import WordsRow, index_numbers, index_words
+from sessions_app.vapi.json import JsonObject, dump_payload, load_payload
 from sessions_app.vapi.payloads import ChatRecord, SessionRecord
 
 # A transaction ends at whichever comes first, so that on SQLite no other writer waits long.
@@ -80,6 +91,7 @@ class _Batch:
     asked_at: datetime
     run: SyncRun | None
     deep: bool
+    origin: Origin
     is_hint: bool = False
 
     def is_news(self, record: Record, stored: Version | None) -> bool:
@@ -95,9 +107,14 @@ def mirror_sessions(
     asked_at: datetime,
     run: SyncRun | None = None,
     deep: bool = False,
+    source: ChangeSource = ChangeSource.SYNC,
+    edit_id: int | None = None,
 ) -> WriteResult:
-    """Store sessions asked for at `asked_at`. `deep` compares whole contents: for the answer to a GET."""
-    return _mirror(_Batch(SESSIONS, organization, asked_at, run, deep), records)
+    """Store sessions asked for at `asked_at`. `deep` compares whole contents: for the answer to a GET.
+
+    `source` and `edit_id` are what the history says of changes found here.
+    """
+    return _mirror(_Batch(SESSIONS, organization, asked_at, run, deep, Origin(source, edit_id)), records)
 
 
 def mirror_chats(
@@ -107,14 +124,17 @@ def mirror_chats(
     asked_at: datetime,
     run: SyncRun | None = None,
     deep: bool = False,
+    source: ChangeSource = ChangeSource.SYNC,
+    edit_id: int | None = None,
 ) -> WriteResult:
-    """Store chats, as `mirror_sessions` does sessions."""
-    return _mirror(_Batch(CHATS, organization, asked_at, run, deep), records)
+    """Store chats, as `mirror_sessions` does sessions. They are not edited, and have no history."""
+    return _mirror(_Batch(CHATS, organization, asked_at, run, deep, Origin(source, edit_id)), records)
 
 
 def mirror_hint(table: MirrorTable, organization: Organization, record: Record) -> WriteResult:
     """Store a session or chat that came unasked, by webhook. A tie is never decided by it: that takes a GET."""
-    return _mirror(_Batch(table, organization, NEVER_ASKED, None, False, is_hint=True), [record])
+    origin = Origin(ChangeSource.WEBHOOK)
+    return _mirror(_Batch(table, organization, NEVER_ASKED, None, False, origin, is_hint=True), [record])
 
 
 def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
@@ -135,6 +155,7 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
             result.unchanged += 1
     for part in _portions(news):
         result += _write_or_bisect(batch, part)
+    note_drift(batch.organization, batch.table.stream, news)
     return result
 
 
@@ -219,7 +240,7 @@ def _write(batch: _Batch, records: list[Record]) -> WriteResult:
         now_stored = [record for record in writable if record.id in written]
         _replace_costs(cursor, batch, now_stored)
         with_words = [record for record in now_stored if not _would_blank(record, before.get(record.id))]
-        _replace_payloads(cursor, table, with_words)
+        _replace_payloads(cursor, batch, now_stored, {record.id for record in with_words})
         _index(cursor, table, organization, with_words)
         release(organization, table.stream, written)
     created = sum(1 for record_id in written if record_id not in before)
@@ -274,14 +295,39 @@ def _old_rows(kind: type[_Row], stored: list[tuple[Any, ...]]) -> list[_Row]:
     return [row._replace(occurred_at=stored_time(row.occurred_at)) for row in rows]
 
 
-def _replace_payloads(cursor: CursorWrapper, table: MirrorTable, records: list[Record]) -> None:
-    delete_rows(cursor, table.payload_name, table.payload_key, [record.id for record in records])
-    insert_rows(
-        cursor,
-        table.payload_name,
-        (table.payload_key, "payload_json"),
-        [(record.id, record.payload_json) for record in records],
-    )
+def _replace_payloads(
+    cursor: CursorWrapper, batch: _Batch, records: list[Record], with_words: set[str]
+) -> None:
+    table = batch.table
+    if table is SESSIONS:
+        rows = _replace_with_history(cursor, batch, records, with_words)
+    else:
+        rows = [(record.id, record.payload_json) for record in records if record.id in with_words]
+        delete_rows(cursor, table.payload_name, table.payload_key, [row[0] for row in rows])
+    insert_rows(cursor, table.payload_name, (table.payload_key, "payload_json"), rows)
+
+
+def _replace_with_history(
+    cursor: CursorWrapper, batch: _Batch, records: list[Record], with_words: set[str]
+) -> list[tuple[str, str]]:
+    """Take the old payloads out, keep what changed, and return (id, JSON) of the new ones."""
+    table = batch.table
+    ids = [record.id for record in records]
+    taken = take_rows(cursor, table.payload_name, table.payload_key, "payload_json", ids)
+    rows: list[tuple[str, str]] = []
+    replaced: list[Replacement] = []
+    for record in records:
+        assert isinstance(record, SessionRecord)  # noqa: S101 - of the sessions' table
+        if record.id not in taken:
+            rows.append((record.id, record.payload_json))
+            continue
+        old: JsonObject = load_payload(taken[record.id])
+        has_words = record.id in with_words
+        new = record.payload if has_words else keep_words(old, record)
+        rows.append((record.id, record.payload_json if has_words else dump_payload(new)))
+        replaced.append(Replacement(record, old, new))
+    note_changes(cursor, batch.organization, replaced, batch.origin)
+    return rows
 
 
 def _index(

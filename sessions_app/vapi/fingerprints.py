@@ -7,6 +7,7 @@ from typing import Any
 from sessions_app.vapi.json import JsonObject, dump_bytes
 from sessions_app.vapi.redaction import REDACTED
 
+ARTIFACT = "artifact"
 _MAYBE_VOLATILE = re.compile(rb'"artifact"|"(?i:presigned)|' + re.escape(REDACTED).encode())
 
 
@@ -23,12 +24,19 @@ def content_hash(payload: JsonObject) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
+def differs(name: str, old: object, new: object, *, inside_artifact: bool) -> bool:
+    """Say whether two values of one field differ in more than how an address is signed."""
+    return bool(
+        _lasting("", {name: old}, inside=inside_artifact) != _lasting("", {name: new}, inside=inside_artifact)
+    )
+
+
 def _lasting(key: str, value: Any, *, inside: bool) -> Any:
     """`inside` an artifact every address is volatile, elsewhere only a signed one is, and only its query."""
     if isinstance(value, str):
         return _lasting_text(key, value, inside=inside)
     if isinstance(value, dict):
-        inside = inside or key == "artifact"
+        inside = inside or key == ARTIFACT
         return {
             name: _lasting(name, inner, inside=inside)
             for name, inner in value.items()
