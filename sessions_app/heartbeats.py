@@ -16,6 +16,9 @@ from sessions_app.models import Heartbeat
 STAMP_EVERY_SECONDS = 15
 SILENT_AFTER = timedelta(minutes=2)
 KINDS = ("worker", "beat")
+# Stamped while somebody is signed in.
+PERSON = "person"
+PERSON_AWAY_AFTER = timedelta(minutes=1)
 
 
 def stamp(kind: str) -> None:
@@ -33,15 +36,24 @@ def silent_kinds() -> list[str]:
     return [kind for kind in KINDS if kind not in seen or seen[kind] < oldest]
 
 
-class _Stamper:
+def person_is_here() -> bool:
+    """Say whether somebody who is signed in asked for a page in the last minute."""
+    return Heartbeat.objects.filter(kind=PERSON, seen_at__gte=timezone.now() - PERSON_AWAY_AFTER).exists()
+
+
+class Stamper:
     """Stamps at most once in STAMP_EVERY_SECONDS, however often it is called."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.last = -STAMP_EVERY_SECONDS * 1.0
 
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self.last >= STAMP_EVERY_SECONDS
+
     def __call__(self) -> None:
-        if time.monotonic() - self.last >= STAMP_EVERY_SECONDS:
+        if self.is_due:
             self.last = time.monotonic()
             stamp(self.kind)
 
@@ -50,7 +62,7 @@ class BeatingScheduler(DatabaseScheduler):
     """django-celery-beat's scheduler, stamping as it ticks."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._stamper = _Stamper("beat")
+        self._stamper = Stamper("beat")
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +70,7 @@ class BeatingScheduler(DatabaseScheduler):
         return min(super().tick(*args, **kwargs), STAMP_EVERY_SECONDS)
 
 
-_worker_stamper = _Stamper("worker")
+_worker_stamper = Stamper("worker")
 
 
 @worker_ready.connect

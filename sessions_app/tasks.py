@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,12 @@ from celery import Task, shared_task
 from django.db import transaction
 
 from sessions_app.edits import claims, push
-from sessions_app.mirror import events, reconcile, sync
+from sessions_app.heartbeats import person_is_here
+from sessions_app.mirror import events, freshness, pauses, reconcile, sync
+from sessions_app.mirror.connection import NoKey
 from sessions_app.models import Edit, Organization, Watermark
 from sessions_app.models.runs import Stream
+from sessions_app.vapi.errors import VapiError
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +75,7 @@ def process_events() -> None:
 @shared_task
 def sync_all() -> None:
     """Let every active organization's sessions and chats be pulled."""
-    for organization in Organization.objects.filter(is_active=True):
+    for organization in Organization.objects.reachable():
         for stream in (Stream.SESSIONS, Stream.CHATS):
             enqueue(sync_stream, organization.pk, stream)
 
@@ -79,7 +83,7 @@ def sync_all() -> None:
 @shared_task
 def sync_names() -> None:
     """Let every active organization's names be pulled."""
-    for organization in Organization.objects.filter(is_active=True):
+    for organization in Organization.objects.reachable():
         enqueue(sync_stream, organization.pk, Stream.NAMES)
 
 
@@ -87,8 +91,8 @@ def sync_names() -> None:
 def sync_stream(
     organization_id: int, stream: str, full: bool = False, started_by_id: int | None = None
 ) -> None:
-    """Pull one stream, unless another run does or the organization has gone."""
-    organization = Organization.objects.filter(pk=organization_id, is_active=True).first()
+    """Pull one stream, unless another run does or the organization has gone or is paused."""
+    organization = Organization.objects.reachable().filter(pk=organization_id).first()
     if organization is None:
         return
     try:
@@ -119,3 +123,31 @@ def reconcile_stream(
         )
     except reconcile.LeaseTaken:
         log.info("another run holds the lease", extra={"organization": organization_id, "stream": stream})
+
+
+@shared_task
+def sweep_heads() -> None:
+    """While somebody is signed in, let the newest rows of every organization be asked for."""
+    if person_is_here():
+        for organization in Organization.objects.reachable():
+            enqueue(sweep_head, organization.pk)
+
+
+@shared_task
+def sweep_head(organization_id: int) -> None:
+    """Ask for an organization's newest rows, unless somebody just did. What fails is left to the sync."""
+    organization = Organization.objects.reachable().filter(pk=organization_id).first()
+    if organization is not None:
+        with suppress(VapiError, NoKey):
+            freshness.sweep_head(organization)
+
+
+@shared_task
+def take_up(organization_id: int) -> None:
+    """Try an organization's key, end its pause where Vapi takes it, and pull."""
+    organization = Organization.objects.active().filter(pk=organization_id).first()
+    if organization is not None:
+        with suppress(VapiError, NoKey):
+            pauses.take_up_again(organization)
+            for stream in (Stream.SESSIONS, Stream.CHATS, Stream.NAMES):
+                enqueue(sync_stream, organization.pk, stream)

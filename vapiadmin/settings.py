@@ -130,6 +130,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sessions_app.admin.presence.PresenceMiddleware",
 ]
 ROOT_URLCONF = "vapiadmin.urls"
 WSGI_APPLICATION = "vapiadmin.wsgi.application"
@@ -231,6 +232,7 @@ CELERY_BEAT_SCHEDULER = "sessions_app.heartbeats:BeatingScheduler"
 # period is dropped, so that a long stop leaves no pile of them.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "sessions_app.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "heads": {"task": "sessions_app.tasks.sweep_heads", "schedule": 12.0, "options": {"expires": 12}},
     "sync": {"task": "sessions_app.tasks.sync_all", "schedule": 60.0, "options": {"expires": 60}},
     "sync-names": {"task": "sessions_app.tasks.sync_names", "schedule": 600.0, "options": {"expires": 600}},
     "reconcile": {

@@ -52,7 +52,7 @@ def _must_wait() -> Q:
     """In order within a session, but what waits for a conflict holds back only edits of its own fields."""
     moving = _earlier(*UNDER_WAY_STATES).filter(~_shares_a_field_with_earlier(EditState.CONFLICT))
     allowing = Organization.objects.filter(
-        pk=OuterRef("organization"), write_mode=WriteMode.ON, is_active=True
+        pk=OuterRef("organization"), write_mode=WriteMode.ON, is_active=True, paused_at=None
     )
     return Q(Exists(moving)) | _shares_a_field_with_earlier(*OPEN_STATES) | ~Q(Exists(allowing))
 

@@ -1,11 +1,13 @@
-"""Opens the one client through which an organization's requests to Vapi pass."""
+"""Opens the one client through which an organization's requests to Vapi pass, within its budget."""
 
 from __future__ import annotations
 
 from django.conf import settings
 
+from sessions_app.mirror.budget import Gate
 from sessions_app.models import Organization
 from sessions_app.models.organizations import WriteMode
+from sessions_app.models.requests import Purpose
 from sessions_app.vapi.client import VapiClient
 
 DEFAULT_SLUG = "default"
@@ -19,12 +21,43 @@ class NoKey(Exception):
         super().__init__(f"{organization.slug} has no API key: {where}.")
 
 
-def open_client(organization: Organization) -> VapiClient:
-    """Return a client for the organization. Raises NoKey. Close it, or use it as a context manager."""
+class Paused(NoKey):
+    """Vapi refused the organization's key, so it is not asked until somebody takes it up again."""
+
+    def __init__(self, organization: Organization) -> None:
+        Exception.__init__(self, f"{organization.slug} is paused: {organization.paused_reason}")
+
+
+class _BudgetedClient(VapiClient):
+    """Every request, repeated ones too, passes the gate."""
+
+    def __init__(self, organization: Organization, key: str, gate: Gate) -> None:
+        super().__init__(
+            organization.base_url,
+            key,
+            may_write=lambda: _may_write(organization.pk),
+            before_request=gate.enter,
+            after_request=gate.leave,
+            longest_sleep=gate.longest_sleep_seconds,
+        )
+        self._gate = gate
+
+    def close(self) -> None:
+        super().close()
+        self._gate.close()
+
+
+def open_client(organization: Organization, purpose: Purpose, *, though_paused: bool = False) -> VapiClient:
+    """Return a client for the organization. Raises NoKey. Close it, or use it as a context manager.
+
+    `purpose` says how urgent its requests are; see mirror.budget.
+    """
+    if organization.paused_at is not None and not though_paused:
+        raise Paused(organization)
     key = settings.VAPI_API_KEY if organization.slug == DEFAULT_SLUG else organization.api_key
     if not key:
         raise NoKey(organization)
-    return VapiClient(organization.base_url, key, may_write=lambda: _may_write(organization.pk))
+    return _BudgetedClient(organization, key, Gate(organization, purpose))
 
 
 def _may_write(organization_id: int) -> bool:

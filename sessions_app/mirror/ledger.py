@@ -14,6 +14,7 @@ from django.utils import timezone
 from sessions_app.logs import describe_error
 from sessions_app.mirror.connection import NoKey
 from sessions_app.mirror.leases import HeldLease, LeaseLost
+from sessions_app.mirror.pauses import pause_if_refused
 from sessions_app.mirror.writer import WriteResult
 from sessions_app.models import Lease, Organization, SyncRun
 from sessions_app.models.runs import RunKind, RunState, Stream
@@ -62,6 +63,8 @@ def open_run(
         error, is_partial = str(left), True
     except (VapiError, NoKey, WrongOrganization) as problem:
         error = _in_words(problem)
+        if isinstance(problem, Refused):
+            pause_if_refused(organization, problem)
     except LeaseLost:
         error = "The lease was lost: this run stood still for more than a minute and another one took over."
     except DatabaseError as problem:

@@ -23,6 +23,10 @@ class OrganizationQuerySet(ScopedQuerySet["Organization"]):
     def active(self) -> OrganizationQuerySet:
         return self.filter(is_active=True)
 
+    def reachable(self) -> OrganizationQuerySet:
+        """Active ones whose key Vapi has not refused."""
+        return self.active().filter(paused_at=None)
+
 
 class Organization(models.Model):
     slug = models.TextField(
