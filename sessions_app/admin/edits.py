@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -25,6 +26,7 @@ from sessions_app.admin.lists import Column, ListAdmin, as_pk, organization_opti
 from sessions_app.admin.pretty import pretty_json
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.edits import settle
+from sessions_app.edits.push import patch_of
 from sessions_app.edits.standing import describe_standing
 from sessions_app.models import Edit, Organization, Session
 from sessions_app.models.edits import UNDER_WAY_STATES, EditKind, EditState
@@ -96,6 +98,7 @@ class EditAdmin(ListAdmin):
                 view(require_POST(self.withdraw_view)),
                 name="sessions_app_edit_withdraw",
             ),
+            path("<int:edit_id>/undo/", view(require_POST(self.undo_view)), name="sessions_app_edit_undo"),
             path("<int:edit_id>/retry/", view(require_POST(self.retry_view)), name="sessions_app_edit_retry"),
         ]
         return own + list(super().get_urls())
@@ -123,6 +126,7 @@ class EditAdmin(ListAdmin):
             .filter(pk=edit.session_id)
             .first()
         )
+        method, address, body = patch_of(edit)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Edit {edit.pk}",
@@ -134,8 +138,11 @@ class EditAdmin(ListAdmin):
             "changes": list_changes(edit),
             "standing": describe_standing(edit),
             "history": list(edit.transitions.order_by("happened_at", "pk")[:_MOST_TRANSITIONS]),
-            "body": pretty_json(edit.fields),
-            "may_edit": request.user.has_perm("sessions_app.edit_session"),
+            "method": method,
+            "path": f"{edit.organization.base_url.rstrip('/')}{address}",
+            "body": pretty_json(body) if body else "",
+            "may_edit": may_decide(request.user, edit),
+            "undone_by": edit.undone_by.order_by("-pk").first(),
             "polls": edit.state in UNDER_WAY_STATES,
             "problems": problems,
         }
@@ -155,7 +162,7 @@ class EditAdmin(ListAdmin):
         """Settle a conflict: "mine" or "theirs" for each disputed field, or one of them for all."""
         edit = self._edit_to_settle(request, edit_id)
         choice = request.POST.get("all")
-        choices = {field: choice or request.POST.get(f"field-{field}") for field in edit.theirs}
+        choices = {field: choice or _choice(request, field) for field in edit.theirs}
         try:
             settled = settle.resolve_conflict(edit, choices, request.user)  # type: ignore[arg-type]  # who passed the permission check has signed in
         except ValidationError as error:
@@ -177,6 +184,17 @@ class EditAdmin(ListAdmin):
             messages.success(request, "Withdrawn; nothing is sent.")
         return redirect("admin:sessions_app_edit_change", edit.pk)
 
+    def undo_view(self, request: HttpRequest, edit_id: int) -> HttpResponse:
+        edit = self._edit_to_settle(request, edit_id)
+        try:
+            back = settle.undo(edit, request.user, reason=request.POST.get("reason", "")[:2000])  # type: ignore[arg-type]  # as above
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return redirect("admin:sessions_app_edit_change", edit.pk)
+        transaction.on_commit(partial(tasks.enqueue, tasks.push_edit, back.pk))
+        messages.success(request, "The undoing is on its way: an edit of its own, with the same checks.")
+        return redirect("admin:sessions_app_edit_change", back.pk)
+
     def retry_view(self, request: HttpRequest, edit_id: int) -> HttpResponse:
         edit = self._edit_to_settle(request, edit_id)
         try:
@@ -190,9 +208,26 @@ class EditAdmin(ListAdmin):
 
     def _edit_to_settle(self, request: HttpRequest, edit_id: int) -> Edit:
         edit = self._edit(request, edit_id)
-        if not request.user.has_perm("sessions_app.edit_session"):
+        if not may_decide(request.user, edit):
             raise PermissionDenied
         return edit
+
+
+def may_decide(who: AbstractBaseUser | AnonymousUser, edit: Edit) -> bool:
+    """Say whether a person may take back, settle, undo or try again an edit of this kind."""
+    right = {EditKind.MESSAGES: "edit_messages", EditKind.DELETE: "delete_at_vapi"}.get(EditKind(edit.kind))
+    wanted = ["sessions_app.edit_session", *([f"sessions_app.{right}"] if right else [])]
+    return all(who.has_perm(permission) for permission in wanted)  # type: ignore[union-attr]  # people have permissions
+
+
+def _choice(request: HttpRequest, field: str) -> object:
+    """Return "mine", "theirs" or a value that was typed, as Vapi takes it."""
+    choice = request.POST.get(f"field-{field}")
+    if choice != "value":
+        return choice
+    typed = request.POST.get(f"value-{field}", "")
+    is_number = field == "expirationSeconds" and typed.strip().isascii() and typed.strip().isdigit()
+    return {"value": int(typed) if is_number and len(typed) < 20 else typed}
 
 
 def _people() -> list[tuple[str, str]]:

@@ -170,6 +170,20 @@ class EditResolution(serializers.Serializer[Any]):
     fields = serializers.DictField()  # type: ignore[assignment]  # the body's own name
 
 
+class FieldChangeRow(serializers.Serializer[Any]):
+    """Changes by Vapi's field names: [old, new]; of lists the part that differs, of objects {"fields": ...}."""
+
+    id = serializers.IntegerField()
+    organization = _TEXT()
+    session_id = _TEXT()
+    source = _TEXT()  # type: ignore[assignment]  # the row's own name, which DRF collects
+    edit = serializers.IntegerField(allow_null=True)
+    author = _TEXT()
+    seen_at = _MOMENT()
+    updated_at = _MOMENT()
+    fields = serializers.DictField()  # type: ignore[assignment]  # the row's own name for what changed
+
+
 class SyncRunRow(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     organization = _TEXT()

@@ -8,18 +8,18 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions_app.api import documents
 from sessions_app.api.lists import ListView, Row, list_parameters, organization_slugs, with_organization
-from sessions_app.api.permissions import author_of, reader_of
+from sessions_app.api.permissions import author_of, may, reader_of
 from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased
-from sessions_app.edits.settle import resolve_conflict, withdraw
+from sessions_app.edits.settle import resolve_conflict, retry, undo, withdraw
 from sessions_app.models import Edit
 from sessions_app.models.access import Scope
-from sessions_app.models.edits import EditState
+from sessions_app.models.edits import EditKind, EditState
 from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import EditFilterSet
 from sessions_app.tasks import enqueue, push_edit
@@ -27,6 +27,7 @@ from sessions_app.tasks import enqueue, push_edit
 KEYSET = Keyset({"created_at": "created_at"})
 COLUMNS = (
     *("id", "organization_id", "session_id", "kind", "state", "fields", "base", "theirs"),
+    *("operations", "undoes_id", "bulk_id", "request_id"),
     *("reason", "source", "author__username", "token__name", "error", "attempts", "superseded_by_id"),
     *("created_at", "next_attempt_at", "sent_at", "settled_at"),
 )
@@ -73,6 +74,7 @@ class EditResolve(RestView):
         """Settle a conflict field by field; answers the edit that goes on or has ended. 409: no conflict."""
         refuse_unknown(request.query_params, frozenset())
         edit = _edit_of(request, edit_id)
+        demand_right_to(request, edit)
         choices = _choices(request.data)
         author, token = author_of(request)
         with transaction.atomic():
@@ -93,6 +95,49 @@ class EditWithdraw(RestView):
         return Response(present_edit(edit, organization_slugs(request)))
 
 
+class EditUndo(RestView):
+    required_scopes = {"POST": Scope.SESSIONS_WRITE}
+
+    @extend_schema(operation_id="edits_undo", request=None, responses={202: documents.EditRow})
+    def post(self, request: Request, edit_id: int) -> Response:
+        """Queue an edit back to the base values of one that was applied. 409 where it was not."""
+        refuse_unknown(request.query_params, frozenset())
+        edit = _edit_of(request, edit_id)
+        demand_right_to(request, edit)
+        author, token = author_of(request)
+        with transaction.atomic():
+            back = undo(edit, author, token=token)
+            ask_for_push(back)
+        return Response(present_edit(back, organization_slugs(request)), status=202)
+
+
+class EditRetry(RestView):
+    required_scopes = {"POST": Scope.SESSIONS_WRITE}
+
+    @extend_schema(operation_id="edits_retry", request=None, responses={202: documents.EditRow})
+    def post(self, request: Request, edit_id: int) -> Response:
+        """Queue again one that was given up. 409 where it was not."""
+        refuse_unknown(request.query_params, frozenset())
+        edit = _edit_of(request, edit_id)
+        demand_right_to(request, edit)
+        author, token = author_of(request)
+        with transaction.atomic():
+            again = retry(edit, author, token=token, source="api")
+            ask_for_push(again)
+        return Response(present_edit(again, organization_slugs(request)), status=202)
+
+
+# Kinds of edits that need a right beside that to correct sessions.
+_RIGHTS = {EditKind.MESSAGES: Scope.MESSAGES_WRITE, EditKind.DELETE: Scope.SESSIONS_DELETE}
+
+
+def demand_right_to(request: Request, edit: Edit) -> None:
+    """403 where the edit is of a kind that this request may not make."""
+    scope = _RIGHTS.get(EditKind(edit.kind))
+    if scope is not None and not may(request, scope):
+        raise PermissionDenied
+
+
 def ask_for_push(edit: Edit) -> None:
     """Let a worker look at once at an edit that waits to be sent."""
     if edit.state == EditState.QUEUED:
@@ -111,8 +156,8 @@ def _present(row: Row, slugs: Mapping[int, str]) -> Row:
             shown[name] = snake_cased(value)
         elif name == "author__username":
             shown["author"] = _author(value, row["token__name"])
-        elif name == "superseded_by_id":
-            shown["superseded_by"] = value
+        elif name in {"superseded_by_id", "undoes_id", "bulk_id"}:
+            shown[name.removesuffix("_id")] = value
         elif name != "token__name":
             shown[name] = value
     return shown

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # DRF's views import this module.
 PERMISSIONS: Mapping[str, str] = {
     Scope.SESSIONS_READ: "sessions_app.view_session",
     Scope.SESSIONS_WRITE: "sessions_app.edit_session",
+    Scope.MESSAGES_WRITE: "sessions_app.edit_messages",
+    Scope.SESSIONS_DELETE: "sessions_app.delete_at_vapi",
     Scope.COSTS_READ: "sessions_app.view_costline",
     Scope.RUNS_READ: "sessions_app.view_syncrun",
 }
@@ -46,6 +48,13 @@ class SignedIn(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return isinstance(request.auth, ApiToken) or request.user.is_active
+
+
+def may(request: Request, scope: Scope) -> bool:
+    """Say whether the request may do what `scope` names, beside what its view asks for."""
+    if isinstance(request.auth, ApiToken):
+        return scope in request.auth.scopes
+    return request.user.has_perm(PERMISSIONS[scope])
 
 
 def author_of(request: Request) -> tuple[AbstractBaseUser | None, ApiToken | None]:

@@ -25,6 +25,7 @@ from sessions_app.api.lists import (
     stored_json,
     with_organization,
 )
+from sessions_app.api.past import parse_moment, past_session
 from sessions_app.api.permissions import author_of, may, reader_of
 from sessions_app.api.upstream import vapi_answers
 from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased, storable
@@ -113,11 +114,19 @@ class SessionDetail(RestView):
         "DELETE": Scope.SESSIONS_DELETE,
     }
 
-    @extend_schema(operation_id="sessions_read", responses=documents.SessionDetail)
+    @extend_schema(
+        operation_id="sessions_read",
+        responses=documents.SessionDetail,
+        parameters=[OpenApiParameter("as_of", str, description="A time: the state then, and `as_of` beside it.")],
+    )
     def get(self, request: Request, session_id: str) -> Response:
-        """One session with its payload. The ETag is what a PATCH sends as If-Match."""
-        refuse_unknown(request.query_params, frozenset())
-        return answer_session(request, session_of(request, session_id))
+        """One session with its payload. The ETag is what a PATCH sends as If-Match; a past state has none."""
+        refuse_unknown(request.query_params, frozenset({"as_of"}))
+        session = session_of(request, session_id)
+        if "as_of" not in request.query_params:
+            return answer_session(request, session)
+        moment = parse_moment(request.query_params["as_of"])
+        return Response(past_session(session, moment, COLUMNS, organization_slugs(request)))
 
     @extend_schema(
         operation_id="sessions_patch",

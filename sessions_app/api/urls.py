@@ -2,7 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from sessions_app.api import chats, cost_lines, coverage, docs, edits, health, runs, session_parts, sessions
+from sessions_app.api import (
+    chats,
+    cost_lines,
+    coverage,
+    docs,
+    edits,
+    health,
+    history,
+    runs,
+    session_parts,
+    sessions,
+)
 
 _V1: list[URLPattern] = [
     path("sessions/", sessions.SessionList.as_view(), name="api-sessions"),
@@ -11,6 +22,7 @@ _V1: list[URLPattern] = [
     path("sessions/<str:session_id>/chats/", session_parts.SessionChats.as_view(), name="api-session-chats"),
     path("sessions/<str:session_id>/costs/", session_parts.SessionCosts.as_view(), name="api-session-costs"),
     path("sessions/<str:session_id>/edits/", session_parts.SessionEdits.as_view(), name="api-session-edits"),
+    path("sessions/<str:session_id>/history/", history.SessionHistory.as_view(), name="api-session-history"),
     path("chats/", chats.ChatList.as_view(), name="api-chats"),
     path("chats/<str:chat_id>/", chats.ChatDetail.as_view(), name="api-chat"),
     path("costs/", cost_lines.CostLineList.as_view(), name="api-costs"),

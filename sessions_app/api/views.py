@@ -72,7 +72,15 @@ def errors_of(error: DjangoValidationError) -> dict[str, Any]:
 
 
 # Vapi's names of the fields that can be edited, and ours.
-_SNAKE_CASE = {"expirationSeconds": "expiration_seconds"}
+_SNAKE_CASE = {
+    "expirationSeconds": "expiration_seconds",
+    "assistantId": "assistant_id",
+    "squadId": "squad_id",
+    "customerId": "customer_id",
+    "phoneNumberId": "phone_number_id",
+    "externalId": "external_id",
+    "sipUri": "sip_uri",
+}
 _CAMEL_CASE = {ours: theirs for theirs, ours in _SNAKE_CASE.items()}
 
 

@@ -7,7 +7,7 @@ effect. Nothing can be done about a change made at Vapi between our GET and our 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import islice
 
@@ -15,12 +15,18 @@ from django.db import connection
 
 from sessions_app.edits import states
 from sessions_app.edits.claims import due_edits, take
+from sessions_app.edits.creations import push_create
+from sessions_app.edits.deletions import push_delete
+from sessions_app.edits.message_push import push_messages
+from sessions_app.edits.outcomes import NotSettledYet, apply, collide, not_kept, send_once
 from sessions_app.edits.values import differing, remote_values
-from sessions_app.mirror.connection import NoKey, open_client
-from sessions_app.mirror.refetch import mirror_answer, stamp_missing
+from sessions_app.mirror.connection import NoKey, Paused, open_client
+from sessions_app.mirror.pauses import pause_if_refused
+from sessions_app.mirror.refetch import stamp_missing
 from sessions_app.models import Edit
-from sessions_app.models.edits import EditState
+from sessions_app.models.edits import EditKind, EditState
 from sessions_app.models.mirrored import MissingReason
+from sessions_app.models.requests import Purpose
 from sessions_app.vapi import (
     BadRecord,
     Fetched,
@@ -28,7 +34,6 @@ from sessions_app.vapi import (
     Refused,
     Unavailable,
     VapiClient,
-    VapiError,
     WritesOff,
 )
 
@@ -42,9 +47,6 @@ MOST_ATTEMPTS = 40
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 _BATCH = 200
 _GONE = "This session is gone from Vapi (404)."
-_NOT_KEPT = "Vapi took the change but did not keep it: the session stands as it was."
-# With these Vapi says itself that it did nothing. Behind a gateway's 502 or 504 the change may still be made.
-_NOT_DONE = (429, 500, 503)
 _UNREADABLE = "Vapi's answer could not be read"
 _TROUBLE = {
     "rate_limited": "Vapi asked us to wait",
@@ -84,18 +86,32 @@ def iter_pushes() -> Iterator[tuple[int, EditState]]:
 
 
 def patch_of(edit: Edit) -> tuple[str, str, dict[str, object]]:
-    """Return the exact request that the edit stands for, for a person to see: method, path, body."""
-    return "PATCH", f"/session/{edit.session_id}", dict(edit.fields)
+    """Return the exact request that the edit stands for, for a person to see: method, path, body.
+
+    A correction of messages sends the whole array as it is then; what is shown is what it does to it.
+    """
+    if edit.kind == EditKind.CREATE:
+        return "POST", "/session", dict(edit.fields)
+    path = f"/session/{edit.session_id}"
+    if edit.kind == EditKind.DELETE:
+        return "DELETE", path, {}
+    if edit.kind == EditKind.MESSAGES:
+        shown = ("do", "position", "text")
+        return "PATCH", path, {"messages": [{k: op[k] for k in shown if k in op} for op in edit.operations]}
+    return "PATCH", path, dict(edit.fields)
 
 
 def _attempt(edit: Edit) -> None:
     try:
-        with open_client(edit.organization) as client:
-            _compare_and_patch(client, edit)
+        with open_client(edit.organization, Purpose.PUSH) as client:
+            _PUSHES[edit.kind](client, edit)
     except Gone:
         stamp_missing(edit.organization, edit.session_id, MissingReason.GONE)
         states.settle(edit, EditState.REJECTED, 404, error=_GONE, sent_at=edit.sent_at)
     except Refused as refusal:
+        if pause_if_refused(edit.organization, refusal, by_write=True):
+            states.put_back(edit, str(Paused(edit.organization)), FIRST_WAIT, refusal)
+            return
         words = " ".join(refusal.words) or str(refusal)
         states.settle(edit, EditState.REJECTED, refusal, error=words, sent_at=edit.sent_at)
     except WritesOff as off:
@@ -104,6 +120,8 @@ def _attempt(edit: Edit) -> None:
         _postpone(edit, _describe(trouble), trouble, trouble.retry_after)
     except BadRecord as problem:
         _postpone(edit, f"{_UNREADABLE}.", problem)
+    except NotSettledYet as unsettled:
+        _postpone(edit, str(unsettled), unsettled, unsettled.wait)
     except NoKey as problem:
         _postpone(edit, str(problem), problem)
 
@@ -114,39 +132,27 @@ def _compare_and_patch(client: VapiClient, edit: Edit) -> None:
     to_send = differing(edit.fields, remote, edit.fields)
     moved = differing(edit.base, remote, to_send)
     if moved:
-        _mirror(edit, found)
-        theirs = {field: remote[field] for field in moved}
-        states.settle(edit, EditState.CONFLICT, 200, theirs=theirs, error="", sent_at=None)
+        collide(edit, found, {field: remote[field] for field in moved})
     elif to_send:
         _patch(client, edit, to_send)
     else:
-        _apply(edit, found)
+        apply(edit, found)
 
 
 def _patch(client: VapiClient, edit: Edit, fields: list[str]) -> None:
-    sent_before = edit.sent_at
-    states.note_sending(edit)
-    try:
+    def send() -> tuple[Fetched, bool]:
         answer = client.patch_session(edit.session_id, {field: edit.fields[field] for field in fields})
-        stands = _stands(edit, answer)
-    except (Unavailable, BadRecord) as trouble:
-        if getattr(trouble, "kind", "") != "rate_limited":
-            # The change may have been made, and only the answer lost.
-            answer = client.get_session(edit.session_id)
-            if _stands(edit, answer):
-                _apply(edit, answer)
-                return
-        if getattr(trouble, "status", None) in _NOT_DONE:
-            edit.sent_at = sent_before
-        raise
-    except VapiError:
-        edit.sent_at = sent_before
-        raise
+        return answer, _stands(edit, answer)
+
+    def look() -> tuple[Fetched, bool] | None:
+        found = client.get_session(edit.session_id)
+        return (found, True) if _stands(edit, found) else None
+
+    answer, stands = send_once(edit, send, look)
     if stands:
-        _apply(edit, answer)
+        apply(edit, answer)
     else:
-        _mirror(edit, answer)
-        states.settle(edit, EditState.FAILED, 200, error=_NOT_KEPT)
+        not_kept(edit, answer)
 
 
 def _stands(edit: Edit, fetched: Fetched) -> bool:
@@ -154,16 +160,12 @@ def _stands(edit: Edit, fetched: Fetched) -> bool:
     return not differing(edit.fields, remote_values(fetched.payload), edit.fields)
 
 
-def _apply(edit: Edit, answer: Fetched) -> None:
-    """Mirror first: a worker that dies in between leaves a claim, and the next look ends here again."""
-    _mirror(edit, answer)
-    states.settle(edit, EditState.APPLIED, 200, error="")
-
-
-def _mirror(edit: Edit, answer: Fetched) -> None:
-    mirror_answer(
-        edit.organization, answer.payload, text_replaced=answer.text_replaced, asked_at=answer.asked_at
-    )
+_PUSHES: dict[str, Callable[[VapiClient, Edit], None]] = {
+    EditKind.UPDATE: _compare_and_patch,
+    EditKind.MESSAGES: push_messages,
+    EditKind.CREATE: push_create,
+    EditKind.DELETE: push_delete,
+}
 
 
 def _postpone(edit: Edit, why: str, problem: Exception, retry_after: float | None = None) -> None:

@@ -111,7 +111,7 @@ def queue_edit(
         base={field: base.get(field) for field in wanted},
         fields=wanted,
     )
-    return submit(edit, making, supersede=_supersede_pending)
+    return submit(edit, making, supersede=supersede_pending)
 
 
 def submit(edit: Edit, making: Making, supersede: Callable[[Edit, str], None] | None = None) -> Edit:
@@ -149,7 +149,7 @@ def copy_of(edit: Edit, names: Iterable[str] | None = None, *, actor: str = "", 
         organization_id=edit.organization_id,
         session_id=edit.session_id,
         kind=edit.kind,
-        base=_only(edit.base, names),
+        base=edit.base if edit.kind == EditKind.DELETE else _only(edit.base, names),
         fields=_only(edit.fields, names),
         operations=edit.operations,
         reason=edit.reason,
@@ -174,7 +174,7 @@ def _same_submission(known: Edit, edit: Edit) -> Edit:
     return known
 
 
-def _supersede_pending(edit: Edit, actor: str) -> None:
+def supersede_pending(edit: Edit, actor: str) -> None:
     """Take the place of edits of the same fields that have not left yet, newest first, and of their bases."""
     for old in pending_before(edit, EditKind.UPDATE):
         shared = [field for field in old.fields if field in edit.fields]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -12,12 +12,14 @@ from django.db import transaction
 
 from sessions_app.edits import states
 from sessions_app.edits.claims import lock_edits_of
-from sessions_app.edits.queue import copy_of
+from sessions_app.edits.message_edits import queue_messages_back, settled_columns
+from sessions_app.edits.queue import Making, copy_of, demand_reason, submit, supersede_pending
 from sessions_app.edits.states import EditMoved
 from sessions_app.edits.trail import actor_of
 from sessions_app.edits.validation import NothingChanged, check_changes
-from sessions_app.models import ApiToken, Edit
-from sessions_app.models.edits import EditState
+from sessions_app.edits.values import DEFAULTS
+from sessions_app.models import ApiToken, BulkEdit, Edit, Session
+from sessions_app.models.edits import OPEN_STATES, EditKind, EditState
 
 log = logging.getLogger(__name__)
 
@@ -41,23 +43,14 @@ def resolve_conflict(
     """
     if edit.state != EditState.CONFLICT:
         raise EditMoved(edit)
-    fields = _settled_fields(edit, choices)
+    columns = _SETTLINGS[edit.kind](edit, choices)
     actor = actor_of(author or token)
     with transaction.atomic():
         lock_edits_of(edit.session_id)
-        if not fields:
+        if columns is None:
             return _end(edit, EditState.WITHDRAWN, actor=actor)
-        base = {field: edit.theirs.get(field, edit.base.get(field)) for field in fields}
-        new = copy_of(
-            edit,
-            fields,
-            base=base,
-            fields=fields,
-            author_id=author.pk if author else None,
-            token_id=token.pk if token else None,
-            source=source,
-            actor=actor,
-        )
+        columns |= {"author_id": author.pk if author else None, "token_id": token.pk if token else None}
+        new = copy_of(edit, actor=actor, source=source, **columns)
         _end(edit, EditState.SUPERSEDED, actor=actor, superseded_by=new)
         _put_later_edits_behind(edit, new, actor)
     return new
@@ -83,6 +76,8 @@ def retry(
     source: str = "admin",
 ) -> Edit:
     """Queue again, as a new edit on the same base, one that was given up. Raises EditMoved."""
+    if edit.state != EditState.FAILED:
+        raise EditMoved(edit)
     actor = actor_of(author or token)
     with transaction.atomic():
         lock_edits_of(edit.session_id)
@@ -95,6 +90,78 @@ def retry(
         )
         _end(edit, EditState.SUPERSEDED, actor=actor, superseded_by=new)
     return new
+
+
+def undo(
+    edit: Edit,
+    author: AbstractBaseUser | None = None,
+    *,
+    token: ApiToken | None = None,
+    source: str = "undo",
+    reason: str = "",
+    bulk: BulkEdit | None = None,
+) -> Edit:
+    """Queue an edit back to the base values of one that was applied; what moved since is a conflict as ever.
+
+    Raises EditMoved where it is not applied, ValidationError where it was undone already or can't be.
+    """
+    if edit.state != EditState.APPLIED:
+        raise EditMoved(edit)
+    making = Making(source, reason or f"Undo of edit {edit.pk}", author, token, bulk=bulk, undoes=edit)
+    with transaction.atomic():
+        lock_edits_of(edit.session_id)
+        if Edit.objects.filter(undoes=edit, state__in=(*OPEN_STATES, EditState.APPLIED)).exists():
+            raise ValidationError(
+                "This edit was undone already, or its undoing is on its way.", code="undone"
+            )
+        if edit.kind == EditKind.MESSAGES:
+            return queue_messages_back(edit, making)
+        return _queue_back(edit, making)
+
+
+def _queue_back(edit: Edit, making: Making) -> Edit:
+    if edit.kind == EditKind.CREATE:
+        raise ValidationError("Delete the session at Vapi instead.", code="final")
+    if edit.kind == EditKind.DELETE:
+        raise ValidationError("What was deleted at Vapi can't be brought back.", code="final")
+    session = Session.objects.select_related("organization").filter(pk=edit.session_id).first()
+    if session is None:
+        raise ValidationError("This session is not mirrored any more.")
+    # PATCH takes no null: what stood for none is sent as what it means.
+    back = {field: edit.base.get(field) or DEFAULTS[field] for field in edit.fields}
+    wanted = check_changes(edit.fields, back)
+    new = making.edit(edit.organization_id, edit.session_id, base=dict(edit.fields), fields=wanted)
+    demand_reason(session.organization, making.reason)
+    return submit(new, making, supersede=supersede_pending)
+
+
+def _settled_update(edit: Edit, choices: Mapping[str, Choice]) -> dict[str, Any] | None:
+    fields = _settled_fields(edit, choices)
+    base = {field: edit.theirs.get(field, edit.base.get(field)) for field in fields}
+    return {"base": base, "fields": fields} if fields else None
+
+
+def _settled_messages(edit: Edit, choices: Mapping[str, Choice]) -> dict[str, Any] | None:
+    if choices.keys() - {"messages"}:
+        raise ValidationError(dict.fromkeys(choices.keys() - {"messages"}, "This field is not in conflict."))
+    return settled_columns(edit, choices.get("messages"))
+
+
+def _settled_delete(edit: Edit, choices: Mapping[str, Choice]) -> dict[str, Any] | None:
+    """A deletion stands whole or not at all."""
+    chosen = [choices.get(field) for field in edit.theirs]
+    if "theirs" in chosen:
+        return None
+    if any(choice != "mine" for choice in chosen):
+        raise ValidationError('Choose "mine" to delete what stands now, or "theirs" to leave it.')
+    return {"base": {**edit.base, **edit.theirs}}
+
+
+_SETTLINGS: dict[str, Callable[[Edit, Mapping[str, Choice]], dict[str, Any] | None]] = {
+    EditKind.UPDATE: _settled_update,
+    EditKind.MESSAGES: _settled_messages,
+    EditKind.DELETE: _settled_delete,
+}
 
 
 def _settled_fields(edit: Edit, choices: Mapping[str, Choice]) -> dict[str, object]:
@@ -130,7 +197,7 @@ def _put_later_edits_behind(edit: Edit, new: Edit, actor: str) -> None:
         session_id=edit.session_id, state=EditState.QUEUED, sent_at=None, pk__gt=edit.pk, pk__lt=new.pk
     ).order_by("pk")
     for waiting in later:
-        if waiting.fields.keys() & new.fields.keys():
+        if waiting.fields.keys() & new.fields.keys() or waiting.kind == EditKind.DELETE:
             with transaction.atomic():
                 copy = copy_of(waiting, actor=actor)
                 if not states.move(waiting, EditState.SUPERSEDED, actor=actor, superseded_by=copy):

@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models.functions import Now
 
 from sessions_app.models import ApiToken, Edit, EditTransition
+from sessions_app.models.edits import EditKind
 from sessions_app.request_ids import current_request_id
 from sessions_app.vapi.errors import Unavailable
 from sessions_app.vapi.json import dump_bytes
@@ -50,9 +51,10 @@ def this_process() -> str:
 
 def digests_of(edit: Edit) -> dict[str, dict[str, dict[str, object]]]:
     """Return for each field what was and what should be, as digests and lengths."""
+    new = {"messages": edit.operations} if edit.kind == EditKind.MESSAGES else edit.fields
     return {
-        field: {"base": _digest(edit.base, field), "new": _digest(edit.fields, field)}
-        for field in sorted({*edit.fields, *(edit.base if edit.kind != "delete" else ())})
+        field: {"base": _digest(edit.base, field), "new": _digest(new, field)}
+        for field in sorted(edit.fields)
     }
 
 

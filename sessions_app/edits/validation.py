@@ -81,3 +81,72 @@ _CHECKS: dict[str, Callable[[object], object]] = {
     "status": _status,
     "expirationSeconds": _expiration_seconds,
 }
+
+
+# What POST /session takes from us. Inline assistants and squads may carry secrets, so only ids of them are taken.
+_IDS = ("assistantId", "squadId", "customerId", "phoneNumberId")
+_CUSTOMER = ("number", "name", "email", "externalId", "sipUri")
+_ROLES = ("system", "developer", "user", "assistant")
+_LONGEST_CUSTOMER_FIELD = 40
+_LONGEST_WORDS = 10_000
+
+
+def check_create(fields: Values) -> dict[str, object]:
+    """Return the cleaned body of a new session. Raises ValidationError by field, by Vapi's field names."""
+    problems: dict[str, str] = {}
+    wanted: dict[str, object] = {}
+    for field, value in fields.items():
+        try:
+            wanted[field] = _CREATE_CHECKS[field](value)
+        except KeyError:
+            problems[field] = "A new session can't be given this."
+        except ValueError as error:
+            problems[field] = str(error)
+    if "assistantId" in wanted and "squadId" in wanted:
+        problems["squadId"] = "A session has an assistant or a squad, not both."
+    if problems:
+        raise ValidationError(dict(problems))
+    return wanted
+
+
+def _text(value: object, most: int) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("Enter text.")
+    if len(value) > most:
+        raise ValueError(f"Vapi takes at most {most} characters; this has {len(value)}.")
+    if make_safe(value)[1] or REDACTED in value:
+        raise ValueError("This text holds characters or marks that cannot be sent.")
+    return value
+
+
+def _id(value: object) -> str:
+    return _text(value, 200)
+
+
+def _customer(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not value or not set(value) <= set(_CUSTOMER):
+        raise ValueError(f"Send an object of {', '.join(_CUSTOMER)}.")
+    return {
+        name: _text(text, 200 if name == "sipUri" else _LONGEST_CUSTOMER_FIELD)
+        for name, text in value.items()
+    }
+
+
+def _messages(value: object) -> list[dict[str, str]]:
+    if not isinstance(value, list):
+        raise ValueError("Send a list of messages.")
+    return [_message(entry) for entry in value]
+
+
+def _message(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or set(value) != {"role", "content"} or value["role"] not in _ROLES:
+        raise ValueError(f"A message is {{role, content}}, its role one of {', '.join(_ROLES)}.")
+    return {"role": value["role"], "content": _text(value["content"], _LONGEST_WORDS)}
+
+
+_CREATE_CHECKS: dict[str, Callable[[object], object]] = {
+    **_CHECKS,
+    **dict.fromkeys(_IDS, _id),
+    "customer": _customer,
+    "messages": _messages,
+}

@@ -14,6 +14,8 @@ from sessions_app.models.scopes import ScopedQuerySet
 class Scope(models.TextChoices):
     SESSIONS_READ = "sessions:read", "read sessions, chats and edits"
     SESSIONS_WRITE = "sessions:write", "correct sessions"
+    MESSAGES_WRITE = "messages:write", "correct messages of sessions"
+    SESSIONS_DELETE = "sessions:delete", "delete sessions at Vapi"
     COSTS_READ = "costs:read", "read costs"
     RUNS_READ = "runs:read", "read sync runs"
 
