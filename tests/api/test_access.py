@@ -25,6 +25,7 @@ READS = {
     "/api/v1/sessions/s1/chats/": Scope.SESSIONS_READ,
     "/api/v1/sessions/s1/costs/": Scope.COSTS_READ,
     "/api/v1/sessions/s1/edits/": Scope.SESSIONS_READ,
+    "/api/v1/sessions/s1/history/": Scope.SESSIONS_READ,
     "/api/v1/chats/": Scope.SESSIONS_READ,
     "/api/v1/chats/c1/": Scope.SESSIONS_READ,
     "/api/v1/costs/": Scope.COSTS_READ,
