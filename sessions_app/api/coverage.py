@@ -18,6 +18,7 @@ KEYSET = Keyset({"day": "day", "proven_at": "proven_at"})
 
 class CoverageList(ListView):
     required_scopes = {"GET": Scope.RUNS_READ}
+    required_permissions = {"GET": "sessions_app.view_coverage"}
     rows = Coverage.objects
     filter_set = CoverageFilterSet
     keyset = KEYSET

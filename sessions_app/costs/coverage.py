@@ -49,7 +49,7 @@ def read_coverage(
 ) -> Coverage:
     """Return how complete the costs of `organizations` are. Two queries."""
     ids = [organization.pk for organization in organizations]
-    found = _by_stream(ids)
+    found = read_streams(ids)
     quarantined = QuarantinedRecord.objects.visible_to(who).filter(
         organization_id__in=ids, stream__in=STREAMS, resolved_at__isnull=True
     )
@@ -59,7 +59,7 @@ def read_coverage(
 
 def complete_as_of(organization_ids: Collection[int], streams: Sequence[Stream]) -> Completeness:
     """Return up to when all of these streams of all of these organizations are complete. One query."""
-    found = _by_stream(organization_ids)
+    found = read_streams(organization_ids)
     return _least([found.get((pk, stream), _NONE) for pk in organization_ids for stream in streams])
 
 
@@ -67,7 +67,8 @@ _NONE = Completeness()
 _PROVEN = (CoverageState.PROVEN, CoverageState.BEYOND_RETENTION)
 
 
-def _by_stream(organization_ids: Collection[int]) -> dict[tuple[int, str], Completeness]:
+def read_streams(organization_ids: Collection[int]) -> dict[tuple[int, str], Completeness]:
+    """Return how complete each stream is, by organization and stream. One query."""
     days = ProvenDay.objects.filter(organization=OuterRef("organization"), stream=OuterRef("stream"))
     newest = days.filter(state__in=_PROVEN).order_by("-day")
     rows = Watermark.objects.filter(organization_id__in=list(organization_ids), stream__in=STREAMS).annotate(

@@ -18,8 +18,10 @@ from sessions_app.models.organizations import WriteMode
 DEFAULT = "default"
 SANDBOX = "sandbox"
 SANDBOX_KEY = "sandbox-key"  # the key of a simulated organization, on loopback only
+# A simulated Vapi need not be spared.
+SANDBOX_BUDGET: dict[str, int] = {"requests_per_second": 200, "concurrent_requests": 16}
 
-_READ = ("view_session", "view_chat", "view_edit", "view_organization")
+_READ = ("view_session", "view_chat", "view_edit", "view_organization", "view_coverage")
 _CORRECT = ("edit_session", "refetch_session")
 _OPERATE = (
     "view_costline",
@@ -101,6 +103,7 @@ def bootstrap_sandbox(url: str) -> Organization:
             "is_sandbox": True,
             "write_mode": WriteMode.ON,
             "report_time_zone": settings.TIME_ZONE,
+            **SANDBOX_BUDGET,
         },
     )
     return _at(organization, url)
