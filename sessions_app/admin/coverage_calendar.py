@@ -81,12 +81,13 @@ def _months(monday: date, weeks: int) -> list[Month]:
     months: list[Month] = []
     for week in range(weeks):
         start = monday + timedelta(weeks=week)
-        name = date_format(start, "M Y" if start.month == 1 or not months else "M")
+        name = date_format(start, "M Y" if start.month == 1 else "M")
         if months and (start - timedelta(weeks=1)).month == start.month:
             months[-1] = Month(months[-1].name, months[-1].weeks + 1)
         else:
             months.append(Month(name, 1))
-    return months
+    # A name is wider than a week, and would push the weeks apart.
+    return [month if month.weeks > 1 else Month("", 1) for month in months]
 
 
 def _cell(organization: Organization, stream: Stream, day: date, row: Coverage | None, most: int) -> Cell:

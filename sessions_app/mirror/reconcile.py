@@ -230,7 +230,7 @@ class _Pass:
         if waiting:
             raise Unfinished(
                 f"{ASKS}: Vapi no longer has {waiting:,} {self.stream} that are here. So many at once are not marked "
-                "as missing without a word: agree on the coverage page, or run `manage.py reconcile --stamp-anyway`."
+                "as missing without a word: agree on the coverage page, or run manage.py reconcile --stamp-anyway."
             )
         # The last day is still open: rows come and go while it is read.
         left = [slot.day for slot in self.differing if slot is not slots[-1]]

@@ -1,5 +1,6 @@
 """An answer on its way to the socket, and Vapi's error envelope; knows no rows."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,6 +20,24 @@ class Answer:
 
 def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(status, dump(value))
+
+
+_AFTER_ROWS = b'],"metadata":'
+
+
+def emptied(body: bytes) -> bytes:
+    """A list without its rows."""
+    _, mark, metadata = body.rpartition(_AFTER_ROWS)
+    return b'{"results":[' + mark + metadata if mark else body
+
+
+def miscounted(body: bytes, by: int) -> bytes:
+    """A list whose totalItems is wrong."""
+    rows, mark, metadata = body.rpartition(_AFTER_ROWS)
+    counted = re.sub(
+        rb'"totalItems": ?(\d+)', lambda found: b'"totalItems":%d' % (int(found[1]) + by), metadata
+    )
+    return rows + mark + counted
 
 
 def error_answer(status: int, message: str | Sequence[str]) -> Answer:

@@ -22,6 +22,8 @@ Faults: KIND[:name=value,...][;KIND...]
   html200       answer 200 with a proxy's HTML page
   html          the same with status=N (default 502)
   latency       answer ms=N later (default 50); does not stop other faults
+  empty         lists give no rows, though metadata counts them
+  miscount      totalItems of lists is wrong by N (default 1)
   capped        lists give at most limit=N rows (default 100) whatever was asked for
 
 Which requests: method=GET, path=/session (a prefix; a leading ~ makes it a regular expression, without , and ;),
@@ -29,9 +31,33 @@ key=KEY; skip=N leaves the first N out, count=N ends it after N hits, p=0.1 hits
 
 Example: 429:count=3,retry_after=2;500:path=/session,p=0.1;lost:method=PATCH,count=1;latency:ms=50
 """
-_KINDS = ("timeout", "lost", "reset", "truncated", "html200", "html", "latency", "capped")
+_KINDS = (
+    "timeout",
+    "lost",
+    "reset",
+    "truncated",
+    "html200",
+    "html",
+    "latency",
+    "capped",
+    "empty",
+    "miscount",
+)
 _SELECTORS = ("method", "path", "key", "skip", "count", "p", "seed")
-_NUMBERS = ("retry_after", "date", "none", "seconds", "ms", "status", "limit", "skip", "count", "p", "seed")
+_NUMBERS = (
+    "retry_after",
+    "date",
+    "none",
+    "seconds",
+    "ms",
+    "status",
+    "limit",
+    "by",
+    "skip",
+    "count",
+    "p",
+    "seed",
+)
 _WORDS = ("method", "path", "key", "message")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from sessions_app.sandbox.answers import Answer, error_answer, html_answer
+from sessions_app.sandbox.answers import Answer, emptied, error_answer, html_answer, miscounted
 from sessions_app.sandbox.clock import Clock, write_us
 from sessions_app.sandbox.control import PREFIX, Control
 from sessions_app.sandbox.faults import Fault, Faults
@@ -140,6 +140,10 @@ class Handler(BaseHTTPRequestHandler):
             return self._reset()
         if kind == "truncated":
             found.body = found.body[: len(found.body) // 2]
+        if kind == "empty":
+            found.body = emptied(found.body)
+        if kind == "miscount" and fault is not None:
+            found.body = miscounted(found.body, int(fault.number("by", 1)))
         if kind == "timeout" and fault is not None:
             self.server.stopping.wait(fault.number("seconds", 60))
         return self._send(found)

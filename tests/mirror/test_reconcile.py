@@ -353,6 +353,39 @@ def test_a_passing_fault_changes_nothing_either(
     assert Session.objects.get(missing_since__isnull=False).id == gone
 
 
+def test_an_empty_listing_stamps_nothing(
+    sandbox: SandboxProcess, proven: Organization, impatient: None
+) -> None:
+    """Counts and look-ups by id answer as ever: what the listing leaves out is there."""
+    age_walks(days=8)
+    sandbox.fault("empty:path=/session")
+
+    run = reconcile_stream(proven, Stream.SESSIONS)
+
+    assert run.state in {"failed", "partial"}
+    assert not Session.objects.filter(missing_since__isnull=False).exists()
+
+
+@pytest.mark.parametrize("by", [1, -1])
+def test_a_count_that_does_not_hold_is_not_trusted_that_night(
+    sandbox: SandboxProcess, proven: Organization, by: int
+) -> None:
+    gone = middle(sandbox)["id"]
+    sandbox.change("sessions", gone, delete=True)
+    sandbox.fault(f"miscount:by={by}")
+
+    run = reconcile_stream(proven, Stream.SESSIONS)
+
+    assert (run.state, run.missing) == ("succeeded", 1)
+    assert run.seen >= len(sandbox.truth("sessions"))
+    assert Coverage.objects.filter(note__startswith="Vapi's count does not hold").count() == 1
+    assert states() == {"proven"}
+    assert sum(day.upstream_count for day in Coverage.objects.all()) == len(sandbox.truth("sessions"))
+    sandbox.fault("")
+    again = reconcile_stream(proven, Stream.SESSIONS)
+    assert again.seen == len(sandbox.truth("sessions"))
+
+
 def test_another_organizations_key_changes_nothing(sandbox: SandboxProcess, proven: Organization) -> None:
     proven.api_key = sandbox.keys[1]
     proven.save()
