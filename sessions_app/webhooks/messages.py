@@ -58,10 +58,12 @@ def _read_clean(body: bytes) -> tuple[Any, str]:
     try:
         text = body.decode("utf-8-sig")
         value = parse_json(text)
-        if not may_hold_secrets(body) and not may_need_safety(body):
-            return value, text
-        value, _ = make_safe(redact(value))
-        return value, dump_payload(value)
+        has_secrets, is_unsafe = may_hold_secrets(body), may_need_safety(body)
+        if has_secrets:
+            value = redact(value)
+        if is_unsafe:
+            value, _ = make_safe(value)
+        return value, dump_payload(value) if has_secrets or is_unsafe else text
     except (BadJson, UnicodeDecodeError, RecursionError, TypeError):
         pass
     # Raised out here: the parser's own error holds the text.

@@ -14,7 +14,7 @@ from django.utils import timezone
 from sessions_app import tasks
 from sessions_app.mirror import events
 from sessions_app.mirror.sync import sync_organization
-from sessions_app.models import Chat, CostLine, Organization, QuarantinedRecord, Session, WebhookEvent
+from sessions_app.models import Budget, Chat, CostLine, Organization, QuarantinedRecord, Session, WebhookEvent
 from sessions_app.models.webhooks import EventState
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
@@ -238,6 +238,8 @@ def test_while_vapi_cannot_be_asked_the_event_waits(
     assert events.due_events() == []
 
     sandbox.fault("")
+    # Ten minutes go by.
+    Budget.objects.update(cool_down_until=None)
     WebhookEvent.objects.update(next_attempt_at=LONG_AGO)
     assert events.process_due() == 1
     assert Session.objects.get().id == row["id"]
