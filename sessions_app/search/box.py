@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from sessions_app.models import Chat, Session
 from sessions_app.search.words import (
     SHORTEST_PART,
+    few_or_query,
     matching_chat_ids,
     matching_session_ids,
     next_prefix,
@@ -30,14 +31,17 @@ def search_sessions(sessions: QuerySet[Session], text: str) -> QuerySet[Session]
     text = text.strip()
     readings: list[QuerySet[Any, Any]] = []
     if _may_begin_an_id(text):
-        readings.append(Session.objects.filter(begins("id", text)).order_by().values("pk"))
+        readings.append(Session.objects.filter(begins("id", text)).order_by().values_list("pk", flat=True))
     part = digits_in(text)
     if len(part) >= SHORTEST_PART:
         readings.append(
-            Session.objects.filter(customer_digits__in=numbers_with(part)).order_by().values("pk")
+            Session.objects.filter(customer_digits__in=numbers_with(part))
+            .order_by()
+            .values_list("pk", flat=True)
         )
     readings.append(matching_session_ids(text, names_too=True))
-    return sessions.filter(pk__in=readings[0].union(*readings[1:]) if len(readings) > 1 else readings[0])
+    found = readings[0].union(*readings[1:]) if len(readings) > 1 else readings[0]
+    return sessions.filter(pk__in=few_or_query(found))
 
 
 def search_chats(chats: QuerySet[Chat], text: str) -> QuerySet[Chat]:
@@ -45,9 +49,9 @@ def search_chats(chats: QuerySet[Chat], text: str) -> QuerySet[Chat]:
     text = text.strip()
     words = matching_chat_ids(text, names_too=True)
     if not _may_begin_an_id(text):
-        return chats.filter(pk__in=words)
-    ids = Chat.objects.filter(begins("id", text)).order_by().values("pk")
-    return chats.filter(pk__in=ids.union(words))
+        return chats.filter(pk__in=few_or_query(words))
+    ids = Chat.objects.filter(begins("id", text)).order_by().values_list("pk", flat=True)
+    return chats.filter(pk__in=few_or_query(ids.union(words)))
 
 
 def digits_in(text: str) -> str:

@@ -31,7 +31,13 @@ from sessions_app.search.parameters import (
     ValueFilter,
     bounds,
 )
-from sessions_app.search.words import SHORTEST_PART, matching_chat_ids, matching_session_ids, numbers_with
+from sessions_app.search.words import (
+    SHORTEST_PART,
+    few_or_query,
+    matching_chat_ids,
+    matching_session_ids,
+    numbers_with,
+)
 
 _LIST_FIELDS = (ListField,)
 
@@ -170,11 +176,11 @@ def _lists(*columns: str) -> dict[str, django_filters.Filter]:
 
 
 def _words_in_sessions(sessions: QuerySet[Any], text: str) -> QuerySet[Any]:
-    return sessions.filter(pk__in=matching_session_ids(text))
+    return sessions.filter(pk__in=few_or_query(matching_session_ids(text)))
 
 
 def _words_in_chats(chats: QuerySet[Any], text: str) -> QuerySet[Any]:
-    return chats.filter(pk__in=matching_chat_ids(text))
+    return chats.filter(pk__in=few_or_query(matching_chat_ids(text)))
 
 
 @taking(
