@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +29,7 @@ from sessions_app.api.upstream import vapi_answers
 from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased, storable
 from sessions_app.edits.claims import lock_edits_of
 from sessions_app.edits.queue import queue_edit, shown_values
-from sessions_app.edits.values import mirrored_values
+from sessions_app.edits.values import Values, mirrored_values
 from sessions_app.mirror.refetch import adopt_session, refetch_session
 from sessions_app.models import Edit, Session
 from sessions_app.models.access import Scope
@@ -94,18 +93,20 @@ class SessionDetail(RestView):
     def patch(self, request: Request, session_id: str) -> Response:
         """Queue a correction; 202 and the edit. 428 without If-Match, 412 where the session has changed since."""
         refuse_unknown(request.query_params, frozenset())
-        session_of(request, session_id)
+        session = session_of(request, session_id)
         fields, reason = _correction(request.data)
         with transaction.atomic():
             # Two corrections on one ETag wait for each other here, and the second is stale.
             lock_edits_of(session_id)
-            edit = self._queue(request, session_of(request, session_id), fields, reason)
+            # What was shown is read ahead of what the tag is compared with: a sync in between makes it stale.
+            base = shown_values(session)
+            edit = self._queue(request, session_of(request, session_id), base, fields, reason)
             ask_for_push(edit)
         answer = Response(present_edit(edit, organization_slugs(request)), status=202)
         answer["Location"] = request.build_absolute_uri(reverse("api-edit", args=[edit.pk]))
         return answer
 
-    def _queue(self, request: Request, session: Session, fields: Mapping[str, object], reason: str) -> Edit:
+    def _queue(self, request: Request, session: Session, base: Values, fields: Values, reason: str) -> Edit:
         key = _submission_key(request.headers.get("Idempotency-Key"))
         known = Edit.objects.filter(submission_key=key, session_id=session.pk).first() if key else None
         if known is None:
@@ -114,7 +115,7 @@ class SessionDetail(RestView):
         return queue_edit(
             session=session,
             # Sent again, a correction is compared with what it was made on the first time.
-            base={**shown_values(session), **(known.base if known else {})},
+            base={**base, **(known.base if known else {})},
             fields=fields,
             reason=reason,
             source="api",
