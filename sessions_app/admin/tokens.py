@@ -89,9 +89,7 @@ class ApiTokenAdmin(ListAdmin):
         context = {**self.admin_site.each_context(request), "title": "New API token", "opts": self.opts}
         if request.method == "POST" and form.is_valid():
             context |= self._made(request, form)
-            response = TemplateResponse(request, "admin/tokens/made.html", context)
-            response["Cache-Control"] = "no-store"
-            return response
+            return TemplateResponse(request, "admin/tokens/made.html", context)
         return TemplateResponse(request, "admin/tokens/add.html", context | {"form": form})
 
     def _made(self, request: HttpRequest, form: TokenForm) -> dict[str, Any]:
