@@ -25,7 +25,7 @@ from sessions_app.models.organizations import WriteMode
 if TYPE_CHECKING:
     from tests.sandbox_process import SandboxProcess
 
-pytest_plugins = ["tests.sandbox_process", "tests.required"]
+pytest_plugins = ["tests.sandbox_process", "tests.worker_process", "tests.required"]
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 
