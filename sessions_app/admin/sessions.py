@@ -205,7 +205,8 @@ class SessionAdmin(ListAdmin):
             "session_id": session_id,
             "may_refetch": request.user.has_perm("sessions_app.refetch_session"),
         }
-        return TemplateResponse(request, "admin/sessions/not_mirrored.html", context, status=404)
+        status = 200 if context["may_refetch"] else 404
+        return TemplateResponse(request, "admin/sessions/not_mirrored.html", context, status=status)
 
     def adopt_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask Vapi for an id that is not mirrored; htmx is told where to go, or gets words."""

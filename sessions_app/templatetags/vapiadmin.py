@@ -8,6 +8,7 @@ from typing import Any
 
 from django import template
 from django.http import QueryDict
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -100,10 +101,13 @@ def elapsed(finish: datetime | None, start: datetime) -> str:
     return span(int(((finish or timezone.now()) - start) / timedelta(seconds=1)))
 
 
-@register.inclusion_tag("vapiadmin/time.html")
-def ago(value: datetime | None, none: str = "") -> dict[str, Any]:
-    """Show a time relative to now, with the absolute one as title. The script keeps it true."""
-    return {"value": value, "none": none}
+@register.simple_tag
+def ago(value: datetime | None, none: str = "") -> str:
+    """Show a time relative to now, with the absolute one as title. The script keeps it true.
+
+    Without the line break that ends a template, so that a full stop may follow.
+    """
+    return render_to_string("vapiadmin/time.html", {"value": value, "none": none}).strip()
 
 
 @register.filter
