@@ -130,7 +130,7 @@ class Walk:
         last = self._last
         return (
             last is not None
-            and len(page.results) >= self._capacity
+            and len(page.results) >= min(self._capacity, self._asked_limit)
             and all(_created_at(result) == last[1] for result in page.results)
         )
 
@@ -177,11 +177,14 @@ class Walk:
         if last and (self._last is None or last[1] > self._last[1]):
             return True
         ids = [_key(result) for result in page.results]
-        is_full = len(page.results) >= self._capacity
+        is_full = len(page.results) >= min(self._capacity, self._asked_limit)
         repeated, tie.previous = ids == tie.previous, ids
         if tie.number >= MOST_TIE_PAGES or (repeated and is_full and tie.number > 1):
             raise _unreadable()
-        may_hide_more = is_full or bool(page.has_next_page) or (page.total_items or 0) > tie.rows
+        # A number may ask for one more look, never spare one: a cap that began meanwhile looks like a short page.
+        may_hide_more = (
+            is_full or page.has_next_page or page.total_items is None or page.total_items > tie.rows
+        )
         return repeated or not (step.results or step.broken or may_hide_more)
 
     def _move(self, page: Page) -> bool:
