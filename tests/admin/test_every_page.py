@@ -65,8 +65,8 @@ def test_too_many_wrong_passwords_lock_out(db: None, admin_client: Client) -> No
 
 def test_signing_in_leads_to_the_sessions(db: None, editor_client: Client) -> None:
     browser = Client()
-    answer = browser.post("/admin/login/", {"username": "editor", "password": "editor"})
-    assert answer["Location"] == "/admin/sessions_app/session/"
+    answer = browser.post("/admin/login/", {"username": "editor", "password": "editor"}, follow=True)
+    assert answer.redirect_chain[-1][0] == "/admin/sessions_app/session/"
 
 
 def test_a_failure_shows_no_data(
@@ -83,3 +83,11 @@ def test_a_failure_shows_no_data(
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.content.decode()
     assert "Private words" not in answer.content.decode()
+
+
+def test_who_may_open_nothing_is_told(stranger_client: Client) -> None:
+    page = stranger_client.get("/", follow=True)
+    assert "may open nothing yet" in page.content.decode()
+    forbidden = stranger_client.get("/admin/sessions_app/session/")
+    assert forbidden.status_code == 403
+    assert "lacks the permission" in forbidden.content.decode()
