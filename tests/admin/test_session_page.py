@@ -160,6 +160,16 @@ def test_a_long_conversation_starts_with_its_first_turns(
     assert "word-449-end" in body(editor_client, "change/?turns=all")
 
 
+def test_a_huge_text_is_cut_on_the_page_and_whole_in_the_payload(
+    editor_client: Client, organization: Organization
+) -> None:
+    mirror_session(organization, messages=[say("user", "x" * 300_000 + "THE-END")])
+    page = body(editor_client)
+    assert len(page) < 100_000
+    assert "300007 characters" in page
+    assert "THE-END" in body(editor_client, "payload/")
+
+
 def test_queries_do_not_grow_with_turns_lines_chats_and_edits(
     ops_client: Client, session: Session, organization: Organization
 ) -> None:
