@@ -47,9 +47,9 @@ class SessionRow:
 
     @property
     def subtitle(self) -> str:
-        """The session's name, else a way to the customer that is not the title already."""
-        ways = (self.session.name, self.customer.number, self.customer.email, self.session.pk[:13])
-        return next(way for way in ways if way and way != self.customer.title)
+        """A way to the customer that is not the title already, by which a search is recognized, and the name."""
+        known = [self.customer.number or self.customer.email, self.session.name]
+        return " · ".join(text for text in known if text and text != self.customer.title) or self.session.pk[:13]
 
 
 @admin.register(Session)
