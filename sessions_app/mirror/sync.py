@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from statistics import mode
@@ -71,6 +73,7 @@ def sync_stream(
         hold_lease(organization, stream, kind) as lease,
         open_run(organization, stream, kind, lease, started_by_id) as run,
         open_client(organization) as client,
+        _collected_by_page(),
     ):
         pull = _Pull(organization, stream, client, lease, run, progress)
         if stream == Stream.NAMES:
@@ -84,6 +87,19 @@ def sync_stream(
     if progress:
         progress(run)
     return run
+
+
+@contextmanager
+def _collected_by_page() -> Iterator[None]:
+    """Pause the garbage collector; `_store` runs it. A page is a million objects without cycles, and looking for
+    them while it is read takes half of a sync's time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _kind(organization: Organization, stream: Stream, *, full: bool) -> RunKind:
@@ -171,6 +187,7 @@ class _Pull:
             run=self.run,
         )
         count(self.run, written, len(step.results) + len(step.broken))
+        gc.collect(1)
         if self.progress:
             self.progress(self.run)
         return [record.updated_at for record in records]
