@@ -45,6 +45,11 @@ class Product:
         except URLError:
             return False
 
+    def is_filled(self) -> bool:
+        """Whether the first sync has ended."""
+        done = "SELECT count(DISTINCT stream) FROM sessions_app_syncrun WHERE state = 'succeeded'"
+        return bool(self.rows(done)[0][0] == 3)
+
     def rows(self, statement: str) -> list[Any]:
         """What stands in the product's database."""
         with sqlite3.connect(self.var / "demo.sqlite3", timeout=30) as database:

@@ -42,11 +42,10 @@ def sign_in(page: Page, product: Product, username: str) -> None:
 
 
 def a_customer(product: Product, offset: int = 0) -> tuple[str, str, str]:
-    """An id, a name and the digits of a session's customer, each known once, with something to read."""
+    """An id, the name and the digits of a session's customer, with something to read and a failed tool call."""
     found = product.rows(
-        "SELECT id, customer_name, customer_digits FROM sessions_app_session WHERE customer_digits <> ''"
-        " AND customer_name <> '' AND message_count > 8 AND failed_tool_count > 0 GROUP BY customer_digits"
-        " HAVING count(*) = 1 ORDER BY created_at DESC"
+        "SELECT id, customer_name, customer_digits FROM sessions_app_session WHERE length(customer_digits) > 9"
+        " AND customer_name <> '' AND message_count > 8 AND failed_tool_count > 0 ORDER BY created_at DESC"
     )
     row: tuple[str, str, str] = found[offset]
     return row
@@ -58,12 +57,11 @@ def remote(product: Product, session_id: str) -> dict[str, Any]:
 
 
 def test_find_read_correct_and_see_it_applied(product: Product, page: Page) -> None:
-    wait_until(lambda: product.rows("SELECT count(*) FROM sessions_app_session")[0][0] > 100, 60)
     session_id, name, digits = a_customer(product)
     sign_in(page, product, "support")
     picture(page, "start")
 
-    page.get_by_role("searchbox").first.fill(digits[3:9])
+    page.get_by_role("searchbox").first.fill(digits[3:])
     page.keyboard.press("Enter")
     row = page.locator(f"a[href*='{session_id}']").first
     expect(row).to_be_visible()
