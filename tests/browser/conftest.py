@@ -24,7 +24,7 @@ def product() -> Iterator[Product]:
         pytest.skip("the demo has a SQLite database of its own; this ran in the suite's other half")
     folder = Path(tempfile.mkdtemp(prefix="vapiadmin-"))
     product = Product(folder)
-    wait_until(product.is_filled, 90)
+    wait_until(product.is_filled, 180)
     yield product
     assert product.stop() == 0
     shutil.rmtree(folder)
@@ -44,6 +44,8 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser, product: Product) -> Iterator[Page]:
     """A page without a history, 1400 by 900."""
     context = chromium.new_context(viewport={"width": 1400, "height": 900}, base_url=product.url)
+    # A busy machine is no fault of the page's.
+    context.set_default_timeout(60_000)
     page = context.new_page()
     complaints: list[str] = []
     watch(page, product.url, complaints)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.sandbox_process import SandboxProcess
@@ -35,14 +34,14 @@ class Product:
             stdout=self._output,
             stderr=subprocess.STDOUT,
         )
-        wait_until(self.is_ready, 90)
+        wait_until(self.is_ready, 180)
 
     def is_ready(self) -> bool:
         assert self._process.poll() is None, self.output()
         try:
             with urlopen(f"{self.url}/readyz", timeout=5):  # noqa: S310 - an address on loopback
                 return True
-        except URLError:
+        except OSError:  # Not there yet, or too busy to answer in time.
             return False
 
     def is_filled(self) -> bool:
