@@ -49,7 +49,9 @@ class SessionRow:
     def subtitle(self) -> str:
         """A way to the customer that is not the title already, by which a search is recognized, and the name."""
         known = [self.customer.number or self.customer.email, self.session.name]
-        return " · ".join(text for text in known if text and text != self.customer.title) or self.session.pk[:13]
+        return (
+            " · ".join(text for text in known if text and text != self.customer.title) or self.session.pk[:13]
+        )
 
 
 @admin.register(Session)

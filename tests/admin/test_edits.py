@@ -41,8 +41,16 @@ def test_a_conflict_shows_base_theirs_and_mine(editor_client: Client, conflict: 
     page = editor_client.get(f"{URL}{conflict.pk}/change/").content.decode()
     for words in ("Before", "Theirs", "Mine", "Send mine", "Take theirs", "Choose which value is to stand"):
         assert words in page
-    assert 'name="field-name"' in page
-    assert 'name="field-status"' not in page, "it did not collide"
+    assert "field-" not in page, "one field collided: the two buttons are the choice"
+
+
+def test_where_several_fields_collided_each_is_chosen(editor_client: Client, conflict: Edit) -> None:
+    conflict.theirs = {"name": "Theirs", "status": "paused"}
+    conflict.save()
+    page = editor_client.get(f"{URL}{conflict.pk}/change/").content.decode()
+    for field in ("name", "status"):
+        assert page.count(f'name="field-{field}"') == 2
+    assert "Apply the choice by field" in page
 
 
 def test_send_mine_queues_a_new_edit_on_the_base_of_theirs(editor_client: Client, conflict: Edit) -> None:

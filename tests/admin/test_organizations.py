@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from sessions_app.models import Organization, WriteModeChange
+from sessions_app.models import Edit, Organization, WriteModeChange
 from sessions_app.models.organizations import WriteMode
 
 URL = "/admin/sessions_app/organization/"
@@ -112,6 +112,21 @@ def test_the_write_mode_is_turned_with_a_reason_that_is_kept(
     assert "Writing is paused" in page
     change = WriteModeChange.objects.get()
     assert (change.mode, str(change.author)) == ("paused", "admin")
+
+
+def test_what_waits_is_said_before_writing_is_turned_on(
+    admin_client: Client, organization: Organization
+) -> None:
+    Organization.objects.update(write_mode=WriteMode.OFF)
+    address = f"{URL}{organization.pk}/change/"
+    assert "sent at once" not in admin_client.get(address).content.decode()
+    Edit.objects.create(organization=organization, session_id="s1", fields={"name": "Draft"})
+
+    page = admin_client.get(address).content.decode()
+
+    assert "1 edit waits" in page
+    assert "sent at once" in page
+    assert "?state=queued" in page
 
 
 def test_the_write_mode_is_on_the_header_of_every_page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from uuid import uuid4
 
 from django.test import Client
 
@@ -13,9 +14,8 @@ URL = "/admin/sessions_app/apitoken/"
 
 
 def test_a_token_is_shown_once_and_opens_rest(admin_client: Client, organization: Organization) -> None:
-    answer = admin_client.post(
-        f"{URL}add/", {"name": "Warehouse", "scopes": ["sessions:read"], "lifetime": "30"}
-    )
+    form = {"name": "Warehouse", "scopes": ["sessions:read"], "lifetime": "30", "submission_key": uuid4()}
+    answer = admin_client.post(f"{URL}add/", form)
     found = re.search(r"va_[\w-]{40,}", answer.content.decode())
     assert found is not None
     assert "no-store" in answer["Cache-Control"]
@@ -26,6 +26,15 @@ def test_a_token_is_shown_once_and_opens_rest(admin_client: Client, organization
     assert found[0] not in admin_client.get(URL).content.decode()
     program = Client(headers={"Authorization": f"Bearer {found[0]}"})
     assert program.get("/api/v1/sessions/").status_code == 200
+
+
+def test_a_page_that_is_loaded_again_makes_no_second_token(admin_client: Client) -> None:
+    key = admin_client.get(f"{URL}add/").context["form"]["submission_key"].value()
+    form = {"name": "Warehouse", "scopes": ["sessions:read"], "lifetime": "30", "submission_key": key}
+    admin_client.post(f"{URL}add/", form)
+    again = admin_client.post(f"{URL}add/", form, follow=True)
+    assert ApiToken.objects.count() == 1
+    assert "made already" in again.content.decode()
 
 
 def test_a_token_needs_a_name_and_a_scope(admin_client: Client) -> None:
