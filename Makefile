@@ -5,6 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # The suite ends after this long, whatever hangs.
 TEST_SECONDS ?= 1200
+# Arguments of the benchmark, as in `make bench BENCH="--sessions 2000"`.
+BENCH ?=
 # More arguments for pytest, as in `make test PYTEST="-k costs"`.
 PYTEST ?=
 
@@ -42,4 +44,5 @@ format: install ## put code and templates into shape
 	-$(BIN)/djlint templates --reformat --quiet
 
 bench: install ## measure syncs and pages on SQLite and on PostgreSQL
-	@$(BIN)/python manage.py bench
+	@var=$$(mktemp -d) && trap 'rm -rf "$$var"' EXIT && export VAR_DIR="$$var" LOG_LEVEL=ERROR \
+		&& $(BIN)/python manage.py bench $(BENCH) && $(BIN)/python -m tests.postgresql $(BIN)/python manage.py bench $(BENCH)
