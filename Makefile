@@ -44,5 +44,5 @@ format: install ## put code and templates into shape
 	-$(BIN)/djlint templates --reformat --quiet
 
 bench: install ## measure syncs and pages on SQLite and on PostgreSQL
-	@var=$$(mktemp -d) && trap 'rm -rf "$$var"' EXIT && export VAR_DIR="$$var" LOG_LEVEL=ERROR \
+	@var=$$(mktemp -d) && trap 'rm -rf "$$var"' EXIT && mkdir "$$var/static" && export VAR_DIR="$$var" LOG_LEVEL=ERROR \
 		&& $(BIN)/python manage.py bench $(BENCH) && $(BIN)/python -m tests.postgresql $(BIN)/python manage.py bench $(BENCH)
