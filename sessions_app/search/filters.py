@@ -18,7 +18,7 @@ from sessions_app.models import Chat, CostLine, Edit, Organization, Session, Syn
 from sessions_app.models.costs import Source
 from sessions_app.models.edits import EditState
 from sessions_app.models.runs import RunKind, RunState, Stream
-from sessions_app.search.box import digits_in, search_chats, search_sessions
+from sessions_app.search.box import number_parts, numbers_meant, search_chats, search_sessions
 from sessions_app.search.parameters import (
     FailedToolsFilter,
     ListField,
@@ -32,11 +32,9 @@ from sessions_app.search.parameters import (
     bounds,
 )
 from sessions_app.search.words import (
-    SHORTEST_PART,
     few_or_query,
     matching_chat_ids,
     matching_session_ids,
-    numbers_with,
 )
 
 _LIST_FIELDS = (ListField,)
@@ -70,7 +68,7 @@ class NumberField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
-        if text and len(digits_in(text)) < SHORTEST_PART:
+        if text and not number_parts(text):
             raise forms.ValidationError("Enter at least three digits.")
         return text
 
@@ -79,7 +77,7 @@ class NumberPartFilter(django_filters.Filter):
     field_class = NumberField
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return qs.filter(customer_digits__in=numbers_with(digits_in(value))) if value else qs
+        return qs.filter(customer_digits__in=numbers_meant(value)) if value else qs
 
 
 class NumberFilter(TextFilter):

@@ -42,10 +42,13 @@ def many(organization: Organization) -> None:
         ("search", "0001234"),
         ("search", "51 000 1234"),
         ("search", "000004d2"),
+        ("search", "000004D2-SESSION"),
+        ("search", "0049 151 0001234"),
         ("search", "own1234x"),
         ("search", "own1234"),
         ("q", "all own1234x"),
         ("customer_number__contains", "0001234"),
+        ("customer_number__contains", "0151 000 1234"),
         ("customer_number", "+49 (151) 0001234"),
     ],
 )
