@@ -63,6 +63,10 @@ class CostSummary(serializers.Serializer[Any]):
     included = serializers.CharField()
     note = serializers.CharField()
     complete_as_of = serializers.DictField(child=serializers.DateTimeField(allow_null=True))
+    without_full_sync = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="Organizations by stream. Until their first full sync has finished, nothing is complete.",
+    )
     quarantined_count = serializers.IntegerField()
     results = CostSummaryRow(many=True)
 
@@ -102,6 +106,10 @@ class CostSummaryView(RestView):
                 "included": INCLUDED,
                 "note": NEVER_ADDED,
                 "complete_as_of": coverage.complete_as_of,
+                "without_full_sync": {
+                    stream: [each.slug for each in found.waiting_for]
+                    for stream, found in coverage.streams.items()
+                },
                 "quarantined_count": coverage.quarantined_count,
                 "results": _Rows(request).of(report),
             }

@@ -63,6 +63,7 @@ def test_sums_are_exact_and_by_source(reader: Client, acme: Organization) -> Non
     )
     assert "not included" in answer["included"]
     assert answer["complete_as_of"] == {"sessions": None, "chats": None}
+    assert answer["without_full_sync"] == {"sessions": ["acme"], "chats": ["acme"]}
 
 
 def test_groups_may_be_repeated(reader: Client, acme: Organization) -> None:
