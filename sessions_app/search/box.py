@@ -67,7 +67,7 @@ def number_parts(text: str) -> list[str]:
 
 
 def numbers_meant(text: str) -> QuerySet[Any, str]:
-    """Return, for `customer_digits__in`, the known numbers with one of the text's number_parts(), of which it has some."""
+    """Return, for `customer_digits__in`, the known numbers with one of number_parts(text), which must have some."""
     first, *others = map(numbers_with, number_parts(text))
     return first.union(*others)
 
