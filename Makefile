@@ -5,6 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # The suite ends after this long, whatever hangs.
 TEST_SECONDS ?= 1200
+# Arguments of the benchmark, as in `make bench BENCH="--sessions 2000"`.
+BENCH ?=
 # More arguments for pytest, as in `make test PYTEST="-k costs"`.
 PYTEST ?=
 
@@ -20,7 +22,7 @@ run: install ## start everything on this machine; without VAPI_API_KEY a demo. C
 test: install ## run the suite on SQLite and on PostgreSQL
 	@command -v git >/dev/null || { echo "git is missing: install the package git." >&2; exit 1; }
 	@failed=; for database in sqlite postgresql; do \
-		TEST_DATABASE=$$database timeout --kill-after=30 $(TEST_SECONDS) $(BIN)/pytest -n auto $(PYTEST) || failed="$$failed $$database"; \
+		TEST_DATABASE=$$database timeout --kill-after=30 $(TEST_SECONDS) $(BIN)/pytest -n auto --dist worksteal --durations=10 $(PYTEST) || failed="$$failed $$database"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed on:$$failed" >&2; exit 1; fi
 
@@ -42,4 +44,5 @@ format: install ## put code and templates into shape
 	-$(BIN)/djlint templates --reformat --quiet
 
 bench: install ## measure syncs and pages on SQLite and on PostgreSQL
-	@$(BIN)/python manage.py bench
+	@var=$$(mktemp -d) && trap 'rm -rf "$$var"' EXIT && mkdir "$$var/static" && export VAR_DIR="$$var" LOG_LEVEL=ERROR \
+		&& $(BIN)/python manage.py bench $(BENCH) && $(BIN)/python -m tests.postgresql $(BIN)/python manage.py bench $(BENCH)

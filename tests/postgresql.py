@@ -173,3 +173,23 @@ def _await(server: Server) -> None:
         time.sleep(0.05)
     server.stop()
     raise NoPostgres("PostgreSQL's programs do not start; set TEST_DATABASE_URL to a server that runs.")
+
+
+def main(command: list[str]) -> int:
+    """Run a command with DATABASE_URL at TEST_DATABASE_URL, else at a server that lives as long; its exit code."""
+    named = os.environ.get("TEST_DATABASE_URL")
+    if named:
+        return subprocess.run(command, env={**os.environ, "DATABASE_URL": named}, check=False).returncode
+    try:
+        server = start()
+    except NoPostgres as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    try:
+        return subprocess.run(command, env={**os.environ, "DATABASE_URL": server.url}, check=False).returncode
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

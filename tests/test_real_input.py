@@ -26,9 +26,7 @@ SESSIONS = 4000
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.conversations,
-    pytest.mark.skipif(
-        not FILE.is_file(), reason="needs conversations: name a file in TEST_CONVERSATIONS"
-    ),
+    pytest.mark.skipif(not FILE.is_file(), reason="needs conversations: name a file in TEST_CONVERSATIONS"),
 ]
 
 

@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from sessions_app.webhooks.receive import receive
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:sessions_app_session_changelist"), name="home"),
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
     path("webhooks/vapi/<str:organization>/", receive, name="webhook"),
     path("", include("sessions_app.api.urls")),

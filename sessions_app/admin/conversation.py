@@ -13,6 +13,8 @@ from sessions_app.vapi.messages import ToolCall, Turn
 
 # A longer conversation is shown from its start, with a link to the whole.
 MOST_TURNS = 400
+# A longer text is cut on the page; the payload below holds all of it.
+MOST_CHARACTERS = 20_000
 _PREVIEW = 90
 _ICONS = {"user": "person", "assistant": "smart_toy", "tool": "build", "system": "tune", "other": "help"}
 
@@ -27,7 +29,7 @@ class ShownCall:
     @property
     def arguments(self) -> str:
         value = self.call.arguments
-        return pretty_text(value) if isinstance(value, str) else pretty_json(value)
+        return _cut(pretty_text(value) if isinstance(value, str) else pretty_json(value))
 
     @property
     def has_arguments(self) -> bool:
@@ -45,7 +47,7 @@ class ShownCall:
 
     @property
     def result(self) -> str:
-        return pretty_text(self.call.result or "")
+        return _cut(pretty_text(self.call.result or ""))
 
     @property
     def next_failure(self) -> int:
@@ -67,8 +69,16 @@ class ShownTurn:
         return _ICONS[self.turn.kind]
 
     @property
+    def text(self) -> str:
+        return self.turn.text[:MOST_CHARACTERS]
+
+    @property
     def length(self) -> int:
         return len(self.turn.text)
+
+    @property
+    def is_cut(self) -> bool:
+        return self.length > MOST_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,14 @@ def _new_day(before: Turn | None, turn: Turn) -> date | None:
     if before is not None and before.at is not None and timezone.localtime(before.at).date() == day:
         return None
     return day
+
+
+def _cut(text: str) -> str:
+    return (
+        text
+        if len(text) <= MOST_CHARACTERS
+        else f"{text[:MOST_CHARACTERS]}\n… cut; all of it is in the payload"
+    )
 
 
 def _brief(value: object) -> str:

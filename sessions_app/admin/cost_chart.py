@@ -7,7 +7,15 @@ from typing import Any
 
 from django.utils.formats import date_format
 
-from sessions_app.admin.cost_tables import Lists, bucket_of, by_month, dollars, join_months, places_for
+from sessions_app.admin.cost_tables import (
+    Lists,
+    bucket_of,
+    by_month,
+    count_of,
+    dollars,
+    join_months,
+    places_for,
+)
 from sessions_app.costs.period import Period
 from sessions_app.costs.report import Report, Row
 from sessions_app.models.costs import Source
@@ -39,10 +47,10 @@ def _bar(lists: Lists, row: Row | None, measure: str) -> dict[str, Any]:
         return {"usd": 0, "text": "$0", "href": ""}
     if measure == "reported":
         value, href = row.reported.cost_usd, lists.reported(row.source, row.reported)
-        count = f"{row.reported.count:,} {row.source.label}"
+        count = count_of(row.reported.count, row.source.value)
     else:
         value, href = row.itemized.cost_usd, lists.itemized(row.itemized)
-        count = f"{row.itemized.count:,} lines"
+        count = count_of(row.itemized.count, "line")
     return {"usd": float(value), "text": f"{dollars(value, _places(value))} · {count}", "href": href}
 
 

@@ -105,6 +105,10 @@ def _percent(part: Decimal, whole: Decimal) -> str:
     return "< 1%" if 0 < percent < 1 else f"{percent.quantize(Decimal(1))}%"
 
 
+def count_of(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def number(value: int, href: str = "") -> Figure:
     return Figure(f"{value:,}", href=href)
 

@@ -22,7 +22,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, U
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.edits.write_mode import change_write_mode
 from sessions_app.mirror.connection import DEFAULT_SLUG
-from sessions_app.models import Organization, WriteModeChange
+from sessions_app.models import Edit, Organization, WriteModeChange
+from sessions_app.models.edits import EditState
 from sessions_app.models.keyset import Keyset
 from sessions_app.models.organizations import WriteMode
 
@@ -199,6 +200,9 @@ class OrganizationAdmin(ListAdmin):
             "form": form or WriteModeForm(),
             "changes": changes.filter(organization_id=pk)[:_MOST_CHANGES],
             "may_change": request.user.has_perm("sessions_app.change_write_mode"),
+            "waiting": Edit.objects.visible_to(request.user)
+            .filter(organization_id=pk, state=EditState.QUEUED)
+            .count(),
         }
 
     def write_mode_view(self, request: HttpRequest, organization_id: int) -> HttpResponse:

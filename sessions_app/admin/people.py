@@ -13,7 +13,7 @@ from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 admin.site.unregister([User, Group])
 
@@ -76,7 +76,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         return super().formfield_for_manytomany(
-            db_field, request, widget=UnfoldAdminCheckboxSelectMultiple(), **kwargs
+            db_field, request, widget=UnfoldAdminCheckboxSelectMultipleWidget(), **kwargs
         )
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -100,7 +100,7 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
         return RightsField(
             permissions.order_by("content_type__app_label", "content_type__model", "pk"),
             required=False,
-            widget=UnfoldAdminCheckboxSelectMultiple(),
+            widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         )
 
 

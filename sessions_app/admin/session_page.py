@@ -90,6 +90,10 @@ class SessionHead:
         return tuple(edit for edit in self.edits if edit.state == EditState.CONFLICT)
 
     @property
+    def may_have_more_edits(self) -> bool:
+        return len(self.edits) == MOST_EDITS
+
+    @property
     def poll_seconds(self) -> int:
         """How often the page asks for the state of edits; 0 for not at all."""
         if not self.pending:

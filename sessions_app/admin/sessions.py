@@ -47,9 +47,11 @@ class SessionRow:
 
     @property
     def subtitle(self) -> str:
-        """The session's name, else a way to the customer that is not the title already."""
-        ways = (self.session.name, self.customer.number, self.customer.email, self.session.pk[:13])
-        return next(way for way in ways if way and way != self.customer.title)
+        """A way to the customer that is not the title already, by which a search is recognized, and the name."""
+        known = [self.customer.number or self.customer.email, self.session.name]
+        return (
+            " · ".join(text for text in known if text and text != self.customer.title) or self.session.pk[:13]
+        )
 
 
 @admin.register(Session)
@@ -205,7 +207,8 @@ class SessionAdmin(ListAdmin):
             "session_id": session_id,
             "may_refetch": request.user.has_perm("sessions_app.refetch_session"),
         }
-        return TemplateResponse(request, "admin/sessions/not_mirrored.html", context, status=404)
+        status = 200 if context["may_refetch"] else 404
+        return TemplateResponse(request, "admin/sessions/not_mirrored.html", context, status=status)
 
     def adopt_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask Vapi for an id that is not mirrored; htmx is told where to go, or gets words."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
@@ -30,8 +31,11 @@ class Site(UnfoldAdminSite):
         """The first page of the sidebar that this person may open."""
         for group in self.get_sidebar_list(request):
             for item in group["items"]:
-                if item.get("has_permission"):
+                if item.get("permission") and item.get("has_permission"):
                     return redirect(str(item["link"]))
+        messages.warning(
+            request, "Your account may open nothing yet. Whoever manages people here can change that."
+        )
         return redirect("admin:password_change")
 
     def app_index(

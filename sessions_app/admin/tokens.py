@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.contrib import admin, messages
@@ -23,6 +24,7 @@ from sessions_app.models.access import Scope
 from sessions_app.models.keyset import Keyset
 from sessions_app.tokens import make_token
 
+_MADE, _REMEMBERED = "tokens_made", 20
 _LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "Until it is revoked"))
 
 
@@ -32,6 +34,8 @@ class TokenForm(forms.Form):
         choices=Scope.choices, error_messages={"required": "Choose what it may do."}
     )
     lifetime = forms.ChoiceField(choices=_LIFETIMES, required=False)
+    # One form makes one token, however often it is sent.
+    submission_key = forms.UUIDField(widget=forms.HiddenInput)
 
 
 @admin.register(ApiToken)
@@ -85,13 +89,14 @@ class ApiTokenAdmin(ListAdmin):
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = TokenForm(request.POST or None, initial={"lifetime": "90"})
+        form = TokenForm(request.POST or None, initial={"lifetime": "90", "submission_key": uuid4()})
         context = {**self.admin_site.each_context(request), "title": "New API token", "opts": self.opts}
         if request.method == "POST" and form.is_valid():
+            if not _is_first(request, form):
+                messages.info(request, "This token was made already, and is shown only once.")
+                return redirect("admin:sessions_app_apitoken_changelist")
             context |= self._made(request, form)
-            response = TemplateResponse(request, "admin/tokens/made.html", context)
-            response["Cache-Control"] = "no-store"
-            return response
+            return TemplateResponse(request, "admin/tokens/made.html", context)
         return TemplateResponse(request, "admin/tokens/add.html", context | {"form": form})
 
     def _made(self, request: HttpRequest, form: TokenForm) -> dict[str, Any]:
@@ -127,3 +132,10 @@ class ApiTokenAdmin(ListAdmin):
         )
         messages.success(request, f"“{token.name}” is revoked; it opens nothing any more.")
         return redirect("admin:sessions_app_apitoken_changelist")
+
+
+def _is_first(request: HttpRequest, form: TokenForm) -> bool:
+    """Say whether this form comes for the first time; the person's login remembers the last few."""
+    key, made = str(form.cleaned_data["submission_key"]), request.session.get(_MADE, [])
+    request.session[_MADE] = [*made, key][-_REMEMBERED:]
+    return key not in made

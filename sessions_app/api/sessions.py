@@ -34,7 +34,7 @@ from sessions_app.edits.creations import queue_create
 from sessions_app.edits.deletions import queue_delete
 from sessions_app.edits.message_edits import queue_messages
 from sessions_app.edits.queue import Making, SubmissionReused, queue_edit, shown_values
-from sessions_app.edits.values import mirrored_values
+from sessions_app.edits.values import Values, mirrored_values
 from sessions_app.mirror.refetch import adopt_session, refetch_session
 from sessions_app.models import Edit, Organization, Session
 from sessions_app.models.access import Scope
@@ -117,7 +117,9 @@ class SessionDetail(RestView):
     @extend_schema(
         operation_id="sessions_read",
         responses=documents.SessionDetail,
-        parameters=[OpenApiParameter("as_of", str, description="A time: the state then, and `as_of` beside it.")],
+        parameters=[
+            OpenApiParameter("as_of", str, description="A time: the state then, and `as_of` beside it.")
+        ],
     )
     def get(self, request: Request, session_id: str) -> Response:
         """One session with its payload. The ETag is what a PATCH sends as If-Match; a past state has none."""
@@ -147,7 +149,9 @@ class SessionDetail(RestView):
             lock_edits_of(session_id)
             session = session_of(request, session_id)
             if operations is None:
-                edit = self._queue(request, session, fields, making)
+                # What was shown is read ahead of what the tag is compared with: a sync in between makes it stale.
+                base = shown_values(session)
+                edit = self._queue(request, session_of(request, session_id), base, fields, making)
             else:
                 known = _demand_fresh(request, session, making)
                 edit = _same(known, operations) if known else queue_messages(session, operations, making)
@@ -174,13 +178,13 @@ class SessionDetail(RestView):
         return _accepted(request, edit)
 
     def _queue(
-        self, request: Request, session: Session, fields: Mapping[str, object], making: Making
+        self, request: Request, session: Session, base: Values, fields: Values, making: Making
     ) -> Edit:
         known = _demand_fresh(request, session, making)
         return queue_edit(
             session=session,
             # Sent again, a correction is compared with what it was made on the first time.
-            base={**shown_values(session), **(known.base if known else {})},
+            base={**base, **(known.base if known else {})},
             fields=fields,
             reason=making.reason,
             source=making.source,

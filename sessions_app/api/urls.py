@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from sessions_app.api import (
     chats,
     cost_lines,
+    costs,
     coverage,
     docs,
     edits,
@@ -26,6 +27,7 @@ _V1: list[URLPattern] = [
     path("chats/", chats.ChatList.as_view(), name="api-chats"),
     path("chats/<str:chat_id>/", chats.ChatDetail.as_view(), name="api-chat"),
     path("costs/", cost_lines.CostLineList.as_view(), name="api-costs"),
+    path("costs/summary/", costs.CostSummaryView.as_view(), name="api-costs-summary"),
     path("edits/", edits.EditList.as_view(), name="api-edits"),
     path("edits/<int:edit_id>/", edits.EditDetail.as_view(), name="api-edit"),
     path("edits/<int:edit_id>/resolve/", edits.EditResolve.as_view(), name="api-edit-resolve"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import OuterRef, Subquery
@@ -13,23 +13,27 @@ from django.db.models import OuterRef, Subquery
 from sessions_app.models.coverage import Coverage as ProvenDay
 from sessions_app.models.coverage import CoverageState
 from sessions_app.models.organizations import Organization
-from sessions_app.models.runs import QuarantinedRecord, Stream, Watermark
+from sessions_app.models.runs import QuarantinedRecord, RunKind, RunState, Stream, SyncRun, Watermark
 
 if TYPE_CHECKING:
     from sessions_app.models.access import ApiToken
 
 STREAMS = (Stream.SESSIONS, Stream.CHATS)
+# What a partial run could not store is in quarantine, which is counted by itself.
+_READ_WHOLE = (RunState.SUCCEEDED, RunState.PARTIAL)
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """`as_of`: every organization has been read whole up to this moment. None: a first full sync has not finished.
+    """`as_of` is the moment up to which every organization has been read whole.
 
+    None while a first full sync has not finished for some, which are the ones in `waiting_for`.
     `proven_through`: each day up to and with this one was compared with Vapi and found equal. None: not yet.
     """
 
     as_of: datetime | None = None
     proven_through: date | None = None
+    waiting_for: tuple[Organization, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,10 @@ def read_coverage(
     quarantined = QuarantinedRecord.objects.visible_to(who).filter(
         organization_id__in=ids, stream__in=STREAMS, resolved_at__isnull=True
     )
-    streams = {stream.value: _least([found.get((pk, stream), _NONE) for pk in ids]) for stream in STREAMS}
+    streams = {
+        stream.value: _of_all({each: found.get((each.pk, stream), _NONE) for each in organizations})
+        for stream in STREAMS
+    }
     return Coverage(streams, quarantined.count())
 
 
@@ -68,25 +75,40 @@ _PROVEN = (CoverageState.PROVEN, CoverageState.BEYOND_RETENTION)
 
 
 def read_streams(organization_ids: Collection[int]) -> dict[tuple[int, str], Completeness]:
-    """Return how complete each stream is, by organization and stream. One query."""
+    """Return how complete each stream is, by organization and stream. One query.
+
+    The watermark says up to when it was read whole, but for a Vapi that does not tell its time: there it moves with
+    new rows alone. Of runs only the incremental ones are asked: a full one may go on where one began long ago, or
+    walk a part again.
+    """
+    later_runs = SyncRun.objects.filter(
+        organization=OuterRef("organization"),
+        stream=OuterRef("stream"),
+        kind=RunKind.INCREMENTAL,
+        state__in=_READ_WHOLE,
+        started_at__gt=OuterRef("updated_at"),
+    ).order_by("-started_at")
     days = ProvenDay.objects.filter(organization=OuterRef("organization"), stream=OuterRef("stream"))
     newest = days.filter(state__in=_PROVEN).order_by("-day")
-    rows = Watermark.objects.filter(organization_id__in=list(organization_ids), stream__in=STREAMS).annotate(
-        first_open=Subquery(days.exclude(state__in=_PROVEN).order_by("day").values("day")[:1]),
-        last_proven=Subquery(newest.values("day")[:1]),
-        last_proven_at=Subquery(newest.values("proven_at")[:1]),
+    rows = (
+        Watermark.objects.filter(organization_id__in=list(organization_ids), stream__in=STREAMS)
+        .annotate(
+            read_at=Subquery(later_runs.values("started_at")[:1]),
+            first_open=Subquery(days.exclude(state__in=_PROVEN).order_by("day").values("day")[:1]),
+            last_proven=Subquery(newest.values("day")[:1]),
+            last_proven_at=Subquery(newest.values("proven_at")[:1]),
+        )
+        .values()
     )
-    return {
-        (organization_id, stream): Completeness(
-            updated_at if backfilled_at else None, _proven_through(first_open, last_proven, last_proven_at)
-        )
-        for organization_id, stream, updated_at, backfilled_at, first_open, last_proven, last_proven_at in (
-            rows.values_list(
-                *("organization_id", "stream", "updated_at", "backfilled_at"),
-                *("first_open", "last_proven", "last_proven_at"),
-            )
-        )
-    }
+    return {(row["organization_id"], row["stream"]): _completeness(row) for row in rows}
+
+
+def _completeness(row: Mapping[str, Any]) -> Completeness:
+    is_whole = row["backfilled_at"] and row["updated_at"]
+    return Completeness(
+        as_of=(row["read_at"] or row["updated_at"]) if is_whole else None,
+        proven_through=_proven_through(row["first_open"], row["last_proven"], row["last_proven_at"]),
+    )
 
 
 def _proven_through(
@@ -98,6 +120,11 @@ def _proven_through(
     is_over = last_proven_at.astimezone(UTC).date() > last_proven
     through = last_proven if is_over else last_proven - timedelta(days=1)
     return min(through, first_open - timedelta(days=1)) if first_open else through
+
+
+def _of_all(found: Mapping[Organization, Completeness]) -> Completeness:
+    waiting_for = tuple(organization for organization, each in found.items() if each.as_of is None)
+    return replace(_least(list(found.values())), waiting_for=waiting_for)
 
 
 def _least(found: Sequence[Completeness]) -> Completeness:

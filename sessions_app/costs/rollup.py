@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from operator import add, sub
 from zoneinfo import ZoneInfo
 
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from sessions_app.costs.lines import LineRow, ReportedRow
 from sessions_app.models.costs import CostRollup
+from sessions_app.models.organizations import Organization
 
 # (organization_id, day, source, is_itemized, ...) as in CostRollup.KEY.
 Key = tuple[int, date, str, bool, str, str, str, str, str, str, str]
@@ -20,6 +22,7 @@ Measures = tuple[int, ...]
 AmountRow = LineRow | ReportedRow
 
 _NOTHING: Measures = (0,) * len(CostRollup.MEASURES)
+_ORGANIZATIONS = Organization._meta.db_table
 _TABLE = CostRollup._meta.db_table
 # 18 values a row: far below the 32,766 that SQLite takes in one statement.
 _ROWS_A_STATEMENT = 500
@@ -36,9 +39,24 @@ def change_rollup(
     difference = sum_rows(zone, new)
     for key, measures in sum_rows(zone, old).items():
         difference[key] = tuple(map(sub, difference[key], measures))
-    changed = sorted((key, measures) for key, measures in difference.items() if any(measures))
+    add_sums(cursor, difference)
+
+
+def add_sums(cursor: CursorWrapper, sums: Mapping[Key, Measures]) -> None:
+    """Add `sums` to the rollup, keys sorted."""
+    changed = sorted((key, measures) for key, measures in sums.items() if any(measures))
     for start in range(0, len(changed), _ROWS_A_STATEMENT):
         _add(cursor, changed[start : start + _ROWS_A_STATEMENT])
+
+
+def hold_report_zone(cursor: CursorWrapper, organization_id: int) -> ZoneInfo:
+    """Return the report time zone and let nobody change it, or rebuild the rollup, before this transaction ends.
+
+    For a writer to call before it locks anything else.
+    """
+    share = " FOR SHARE" if connection.vendor == "postgresql" else ""
+    cursor.execute(f"SELECT report_time_zone FROM {_ORGANIZATIONS} WHERE id = %s{share}", [organization_id])  # noqa: S608 - names are our own
+    return ZoneInfo(cursor.fetchone()[0])
 
 
 def sum_rows(zone: ZoneInfo, rows: Iterable[AmountRow]) -> defaultdict[Key, Measures]:

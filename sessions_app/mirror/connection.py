@@ -14,11 +14,11 @@ DEFAULT_SLUG = "default"
 
 
 class NoKey(Exception):
-    """The organization has no API key, so Vapi cannot be asked."""
+    """The organization has no usable API key or address, so Vapi cannot be asked."""
 
-    def __init__(self, organization: Organization) -> None:
+    def __init__(self, organization: Organization, why: str = "") -> None:
         where = "set VAPI_API_KEY" if organization.slug == DEFAULT_SLUG else "save one in the admin"
-        super().__init__(f"{organization.slug} has no API key: {where}.")
+        super().__init__(f"{organization.slug} has no API key{why}: {where}.")
 
 
 class Paused(NoKey):
@@ -57,7 +57,11 @@ def open_client(organization: Organization, purpose: Purpose, *, though_paused: 
     key = settings.VAPI_API_KEY if organization.slug == DEFAULT_SLUG else organization.api_key
     if not key:
         raise NoKey(organization)
-    return _BudgetedClient(organization, key, Gate(organization, purpose))
+    try:
+        return _BudgetedClient(organization, key, Gate(organization, purpose))
+    except ValueError as problem:
+        # Its words name a rule, never the key.
+        raise NoKey(organization, f" or address that can be used ({problem})") from None
 
 
 def _may_write(organization_id: int) -> bool:

@@ -5,20 +5,24 @@ Times are the database's own. A lease lasts 60 s and is renewed every 15 s by a 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from sessions_app.models import Lease, Organization
 from sessions_app.models.runs import RunKind, Stream
+
+log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
 RENEW_EVERY_SECONDS = 15.0
@@ -77,7 +81,7 @@ def hold_lease(organization: Organization, stream: Stream, kind: RunKind) -> Ite
         stop.set()
         if keeper:
             keeper.join()
-        lease.release()
+        _let_go(lease)
 
 
 def is_held(organization: Organization, stream: Stream, kind: RunKind) -> bool:
@@ -90,6 +94,25 @@ def is_held(organization: Organization, stream: Stream, kind: RunKind) -> bool:
 def holder_name() -> str:
     """Return who we are: host, process and thread."""
     return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident() % 10_000}"
+
+
+def with_new_connection(write: Callable[[], None]) -> None:
+    """Do a last write, on a new connection where the present one broke. Raises DatabaseError."""
+    try:
+        write()
+    except DatabaseError:
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        write()
+
+
+def _let_go(lease: HeldLease) -> None:
+    try:
+        with_new_connection(lease.release)
+    except DatabaseError:
+        # It expires of itself. What happened before matters more than this.
+        log.exception("lease not released: the database is away")
 
 
 def _take(organization: Organization, stream: Stream, kind: RunKind) -> HeldLease:

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from sessions_app.logs import describe_error
 from sessions_app.mirror.connection import NoKey
-from sessions_app.mirror.leases import HeldLease, LeaseLost
+from sessions_app.mirror.leases import HeldLease, LeaseLost, with_new_connection
 from sessions_app.mirror.pauses import pause_if_refused
 from sessions_app.mirror.writer import WriteResult
 from sessions_app.models import Lease, Organization, SyncRun
@@ -44,7 +44,8 @@ def open_run(
 ) -> Iterator[SyncRun]:
     """Open a run and give it a final state, whatever happens.
 
-    Errors of Vapi, the database or the lease end it as failed and stay inside; others end it and go on.
+    Errors of Vapi, the database or the lease end it as failed and stay inside; others end it and go on. Where the
+    database is away to the end, the run is closed when its lease has expired.
     """
     close_expired_runs()
     run = SyncRun.objects.create(
@@ -69,6 +70,9 @@ def open_run(
         error = "The lease was lost: this run stood still for more than a minute and another one took over."
     except DatabaseError as problem:
         error = describe_error(problem)
+    except Exception as problem:
+        error = describe_error(problem)
+        raise
     finally:
         _close(run, error, is_partial=is_partial)
 
@@ -112,12 +116,20 @@ def _close(run: SyncRun, error: str, *, is_partial: bool = False) -> None:
     if is_partial:
         state = RunState.PARTIAL
     run.state, run.error, run.finished_at = state, error, timezone.now()
-    SyncRun.objects.filter(pk=run.pk, state=RunState.RUNNING).update(
-        state=state, error=error, finished_at=run.finished_at
-    )
-    level = logging.WARNING if error else logging.INFO
+    try:
+        with_new_connection(lambda: _write_end(run))
+    except DatabaseError:
+        log.exception("sync run not closed: the database is away", extra={"run": run.pk})
+        return
     log.log(
-        level,
+        logging.WARNING if run.error else logging.INFO,
         "sync run ended",
-        extra={"run": run.pk, "stream": run.stream, "kind": run.kind, "state": state, "seen": run.seen},
+        extra={"run": run.pk, "stream": run.stream, "kind": run.kind, "state": run.state, "seen": run.seen},
     )
+
+
+def _write_end(run: SyncRun) -> None:
+    running = SyncRun.objects.filter(pk=run.pk, state=RunState.RUNNING)
+    if not running.update(state=run.state, error=run.error, finished_at=run.finished_at):
+        # It stood still for so long that somebody closed it. That stands.
+        run.refresh_from_db(fields=["state", "error", "finished_at"])

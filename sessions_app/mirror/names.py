@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 
 from django.utils import timezone
 
 from sessions_app.mirror.patience import patiently
-from sessions_app.mirror.quarantine import quarantine
+from sessions_app.mirror.quarantine import quarantine, release
 from sessions_app.mirror.streams import NAME_PATHS
 from sessions_app.mirror.writer import WriteResult
 from sessions_app.models import Organization, RemoteName
@@ -31,6 +32,7 @@ def sync_names(client: VapiClient, organization: Organization) -> tuple[WriteRes
             seen += len(results)
             records, quarantined = _parsed(organization, results, kind)
             total += mirror_names(organization, records)
+            release(organization, Stream.NAMES, {record.remote_id for record in records})
             total += WriteResult(quarantined=quarantined)
     return total, seen
 
@@ -77,7 +79,8 @@ def _pages(client: VapiClient, path: str) -> Iterator[list[JsonObject]]:
         times = [moment for result in fresh if (moment := parse_time(result.get("createdAt"))) is not None]
         if not times:
             return
-        before = min(times)
+        # A little later than the oldest: others may share its createdAt.
+        before = min(times) + timedelta(milliseconds=1)
 
 
 def _parsed(

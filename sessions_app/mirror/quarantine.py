@@ -8,6 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from sessions_app.models import Organization, QuarantinedRecord, SyncRun
+from sessions_app.models.mirrored import ID_LENGTH
 from sessions_app.models.runs import Stream
 
 
@@ -21,7 +22,7 @@ def quarantine(
     run: SyncRun | None = None,
 ) -> None:
     """Note a record that could not be stored. `reason` is safe to log: a field and a rule, never a value."""
-    now = timezone.now()
+    now, remote_id = timezone.now(), remote_id[:ID_LENGTH]
     known = QuarantinedRecord.objects.filter(
         organization=organization, stream=stream, remote_id=remote_id, reason=reason
     )
@@ -38,7 +39,9 @@ def quarantine(
 
 
 def release(organization: Organization, stream: Stream, remote_ids: Collection[str]) -> None:
-    """Mark quarantined records as resolved: they are rows now."""
+    """Mark quarantined records as resolved: they are rows now, or what came is what the rows hold already."""
+    if not remote_ids:
+        return
     waiting = QuarantinedRecord.objects.filter(
         organization=organization, stream=stream, resolved_at__isnull=True
     )

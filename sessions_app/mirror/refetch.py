@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
 
 from sessions_app.mirror.connection import NoKey, open_client
-from sessions_app.mirror.streams import STREAMS, mirror_results, parse_results
+from sessions_app.mirror.streams import STREAMS, parse_results, store_answer
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import ApiToken, Organization, Session
 from sessions_app.models.history import ChangeSource
@@ -76,9 +76,9 @@ def mirror_answer(
 ) -> Session | None:
     """Mirror one session as Vapi answered it to a GET or a PATCH. None where it could not be stored."""
     spec = STREAMS[Stream.SESSIONS]
-    records, _ = parse_results(spec, [payload], [text_replaced])
-    mirror_results(
-        spec, organization, records, asked_at=asked_at, deep=True, source=source, edit_id=edit_id
+    records, bad = parse_results(spec, [payload], [text_replaced])
+    store_answer(
+        spec, organization, records, bad, asked_at=asked_at, deep=True, source=source, edit_id=edit_id
     )
     ids = [record.id for record in records]
     session = Session.objects.filter(organization=organization, id__in=ids).first()
@@ -89,10 +89,14 @@ def mirror_answer(
 
 
 def stamp_missing(organization: Organization, session_id: str, reason: MissingReason) -> int:
-    """Stamp a session that Vapi answers 404 for. Its row stays. Returns how many were stamped (0 or 1)."""
+    """Stamp a session that Vapi answers 404 for. Its row stays. Returns how many were stamped (0 or 1).
+
+    A listing that was asked for before, and still shows the session, does not lift the stamp.
+    """
+    now = timezone.now()
     return Session.objects.filter(
         organization=organization, id=session_id, missing_since__isnull=True
-    ).update(missing_since=timezone.now(), missing_reason=reason)
+    ).update(missing_since=now, missing_reason=reason, asked_at=now)
 
 
 def _mirror_chats_of(client: VapiClient, organization: Organization, session_id: str) -> None:
@@ -103,5 +107,13 @@ def _mirror_chats_of(client: VapiClient, organization: Organization, session_id:
         partial(client.get_stream, spec.path),
     )
     for step in walk.steps():
-        records, _ = parse_results(spec, step.results, step.text_replaced)
-        mirror_results(spec, organization, records, asked_at=step.page.asked_at)
+        records, bad = parse_results(spec, step.results, step.text_replaced)
+        store_answer(
+            spec,
+            organization,
+            records,
+            bad,
+            broken=step.broken,
+            asked_at=step.page.asked_at,
+            deep=True,
+        )

@@ -79,9 +79,16 @@ def upsert_parents(
     return {str(row[0]) for row in rows}
 
 
-def adapted(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
-    """Return rows with times as SQLite stores them: UTC without a zone."""
-    return [tuple(_plain(value) if isinstance(value, datetime) else value for value in row) for row in rows]
+def adapted(rows: Iterable[Row]) -> list[list[Any]]:
+    """Return rows with times as SQLite stores them: UTC without a zone. A column has times in each row or in none."""
+    changed = [list(row) for row in rows]
+    times = (
+        [place for place, value in enumerate(changed[0]) if isinstance(value, datetime)] if changed else []
+    )
+    for row in changed:
+        for place in times:
+            row[place] = _plain(row[place])
+    return changed
 
 
 def stored_time(value: Any) -> datetime:
@@ -90,8 +97,8 @@ def stored_time(value: Any) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _plain(value: datetime) -> str:
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+def _plain(value: Any) -> str:
+    return str(value.astimezone(UTC).replace(tzinfo=None))
 
 
 def _copy(cursor: CursorWrapper, statement: str, rows: Sequence[Row]) -> None:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sessions_app.logs import describe_error
+from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
 from sessions_app.mirror.writer import WriteResult, mirror_chats, mirror_sessions
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.names import NameKind
 from sessions_app.models.runs import Stream
+from sessions_app.vapi.answers import BrokenResult
 from sessions_app.vapi.fields import BadRecord
 from sessions_app.vapi.json import JsonObject, dump_payload
 from sessions_app.vapi.payloads import parse_chat, parse_session
@@ -55,15 +58,50 @@ def parse_results(
         try:
             records.append(spec.parse(result, text_replaced=replaced))
         except BadRecord as problem:
-            remote_id = result.get("id")
-            bad.append(
-                BadResult(
-                    remote_id if isinstance(remote_id, str) else "",
-                    f"{problem.field}: {problem.reason}",
-                    dump_payload(result),
-                )
-            )
+            bad.append(_bad_result(result, str(problem)))
+        except Exception as problem:  # Of one record, whatever it was: the others of its page are stored.
+            bad.append(_bad_result(result, describe_error(problem)))
     return records, bad
+
+
+def _bad_result(result: JsonObject, reason: str) -> BadResult:
+    remote_id = result.get("id")
+    return BadResult(remote_id if isinstance(remote_id, str) else "", reason, dump_payload(result))
+
+
+def store_answer(
+    spec: StreamSpec,
+    organization: Organization,
+    records: Sequence[Any],
+    bad: Sequence[BadResult],
+    *,
+    broken: Sequence[BrokenResult] = (),
+    asked_at: datetime,
+    run: SyncRun | None = None,
+    deep: bool = False,
+    source: ChangeSource = ChangeSource.SYNC,
+    edit_id: int | None = None,
+) -> WriteResult:
+    """Mirror the records of an answer and keep apart what was none."""
+    apart = [(result.remote_id, result.reason, result.payload_json) for result in bad]
+    apart += [
+        ("", f"no object but {entry.type} of {entry.length} bytes, sha256 {entry.sha256}", "")
+        for entry in broken
+    ]
+    for remote_id, reason, payload_json in apart:
+        quarantine(
+            organization,
+            spec.table.stream,
+            remote_id=remote_id,
+            reason=reason,
+            payload_json=payload_json,
+            run=run,
+        )
+    result = mirror_results(
+        spec, organization, records, asked_at=asked_at, run=run, deep=deep, source=source, edit_id=edit_id
+    )
+    result.quarantined += len(apart)
+    return result
 
 
 def mirror_results(

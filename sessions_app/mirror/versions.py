@@ -44,7 +44,6 @@ class Version:
     content_hash: str
     asked_at: datetime
     is_missing: bool
-    has_blank_content: bool
 
 
 def stored_versions(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> dict[str, Version]:
@@ -57,7 +56,6 @@ def stored_versions(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str
         "content_hash",
         "asked_at",
         "missing_since",
-        "has_blank_content",
     )
     return {
         row[0]: Version(
@@ -67,7 +65,6 @@ def stored_versions(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str
             content_hash=row[4],
             asked_at=stored_time(row[5]),
             is_missing=row[6] is not None,
-            has_blank_content=bool(row[7]),
         )
         for row in select_rows(cursor, table.name, columns, "id", ids)
     }

@@ -35,10 +35,9 @@ def plan_windows(
     organization: Organization,
     stream: Stream,
     lease: HeldLease,
-    since: datetime | None,
 ) -> int | None:
     """Lay the windows of a new backfill and start the watermark at Vapi's time now. Returns the rows to expect."""
-    oldest = patiently(lambda: list_page(Listing(created_at_ge=since, limit=1, sort_order="ASC")))
+    oldest = patiently(lambda: list_page(Listing(limit=1, sort_order="ASC")))
     first = parse_time(oldest.results[0].get("createdAt")) if oldest.results else None
     now = oldest.date or _newest_updated_at(list_page)
     edges = _edges(first, oldest.date or timezone.now(), oldest.total_items or 0)
@@ -46,7 +45,7 @@ def plan_windows(
         SyncWindow.objects.filter(organization=organization, stream=stream).delete()
         SyncWindow.objects.bulk_create(
             SyncWindow(organization=organization, stream=stream, starts_at=start, ends_at=end)
-            for start, end in zip([since, *edges], [*edges, None], strict=True)
+            for start, end in zip([None, *edges], [*edges, None], strict=True)
         )
         watermark, _ = Watermark.objects.get_or_create(organization=organization, stream=stream)
         if watermark.updated_at is None:
@@ -94,5 +93,7 @@ def _edges(first: datetime | None, now: datetime, rows: int) -> list[datetime]:
 
 
 def _newest_updated_at(list_page: Callable[[Listing], Page]) -> datetime | None:
+    """Without a Date of Vapi's: what was surely updated before now. Ours is a ceiling: a lower mark is always safe."""
     page = patiently(lambda: list_page(Listing(limit=1, sort_order="DESC")))
-    return parse_time(page.results[0].get("updatedAt")) if page.results else None
+    newest = parse_time(page.results[0].get("updatedAt")) if page.results else None
+    return min(newest, timezone.now()) if newest else None

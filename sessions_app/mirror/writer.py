@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from sessions_app.costs.lines import LineRow, ReportedRow
-from sessions_app.costs.rollup import change_rollup
+from sessions_app.costs.rollup import change_rollup, hold_report_zone
 from sessions_app.logs import describe_error
 from sessions_app.mirror.drift import note_drift
 from sessions_app.mirror.history import Origin, Replacement, keep_words, note_changes
@@ -53,7 +53,7 @@ from sessions_app.models import CostLine, Organization, ReportedCost, SyncRun
 from sessions_app.models.history import ChangeSource
 from sessions_app.search.words import WordsRow, index_numbers, index_words
 from sessions_app.vapi.json import JsonObject, dump_payload, load_payload
-from sessions_app.vapi.payloads import ChatRecord, SessionRecord
+from sessions_app.vapi.payloads import ChatRecord, SessionRecord, parse_chat, parse_session
 
 # A transaction ends at whichever comes first, so that on SQLite no other writer waits long.
 MAX_ROWS = 1000
@@ -143,6 +143,7 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
     with connection.cursor() as cursor:
         versions = stored_versions(cursor, batch.table, [record.id for record in offered])
     news: list[Record] = []
+    unchanged: set[str] = set()
     for record in offered:
         stored = versions.get(record.id)
         refusal = _refusal(batch, record, stored)
@@ -153,6 +154,8 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
             news.append(record)
         else:
             result.unchanged += 1
+            unchanged.add(record.id)
+    release(batch.organization, batch.table.stream, unchanged)
     for part in _portions(news):
         result += _write_or_bisect(batch, part)
     note_drift(batch.organization, batch.table.stream, news)
@@ -193,7 +196,7 @@ def _write_or_bisect(batch: _Batch, records: list[Record]) -> WriteResult:
     """Write records; where the database refuses, halve until the one that it refuses stands alone."""
     try:
         return _write_with_retries(batch, records)
-    except (DatabaseError, ValueError, OverflowError) as error:
+    except Exception as error:
         if not _is_a_records_fault(error):
             raise
         if len(records) == 1:
@@ -217,7 +220,9 @@ def _write_with_retries(batch: _Batch, records: list[Record]) -> WriteResult:
 
 def _is_a_records_fault(error: Exception) -> bool:
     """An operational error means a database that is away or busy, but for PostgreSQL's limits (class 54)."""
-    return not isinstance(error, OperationalError) or _sqlstate(error).startswith("54")
+    if isinstance(error, OperationalError):
+        return _sqlstate(error).startswith("54")
+    return not isinstance(error, InterfaceError | MemoryError)
 
 
 def _sqlstate(error: Exception) -> str:
@@ -232,14 +237,16 @@ def _is_passing(error: OperationalError) -> bool:
 def _write(batch: _Batch, records: list[Record]) -> WriteResult:
     table, organization = batch.table, batch.organization
     with transaction.atomic(), connection.cursor() as cursor:
+        zone = hold_report_zone(cursor, organization.pk)
         before = stored_versions(cursor, table, [record.id for record in records])
         writable = _still_news(batch, records, before)
         rows = [table.row(record, organization.pk, batch.asked_at) for record in writable]
         rule = MAY_REPLACE_BY_HINT if batch.is_hint else MAY_REPLACE
         written = upsert_parents(cursor, table.name, table.columns, rows, rule) if rows else set()
         now_stored = [record for record in writable if record.id in written]
-        _replace_costs(cursor, batch, now_stored)
-        with_words = [record for record in now_stored if not _would_blank(record, before.get(record.id))]
+        _replace_costs(cursor, batch, now_stored, zone)
+        worded = _worded_ids(cursor, table, [record.id for record in now_stored if record.blank_content])
+        with_words = [record for record in now_stored if record.id not in worded]
         _replace_payloads(cursor, batch, now_stored, {record.id for record in with_words})
         _index(cursor, table, organization, with_words)
         release(organization, table.stream, written)
@@ -254,15 +261,23 @@ def _write(batch: _Batch, records: list[Record]) -> WriteResult:
 
 def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]) -> list[Record]:
     """On SQLite the write lock is held by now, so this decides; PostgreSQL decides again, row by row."""
-    return [record for record in records if batch.is_news(record, before.get(record.id))]
+    return [
+        record
+        for record in records
+        if _refusal(batch, record, before.get(record.id)) == ""
+        and batch.is_news(record, before.get(record.id))
+    ]
 
 
-def _would_blank(record: Record, stored: Version | None) -> bool:
-    """Zero Data Retention blanks what was said. We keep words that we have."""
-    return record.blank_content and stored is not None and not stored.has_blank_content
+def _worded_ids(cursor: CursorWrapper, table: MirrorTable, ids: list[str]) -> set[str]:
+    """Return those whose stored payload says something: Zero Data Retention blanks it, and we keep what we have."""
+    columns = (table.payload_key, "payload_json")
+    stored = select_rows(cursor, table.payload_name, columns, table.payload_key, ids) if ids else []
+    parse = parse_session if table is SESSIONS else parse_chat
+    return {remote_id for remote_id, text in stored if not parse(load_payload(text)).blank_content}
 
 
-def _replace_costs(cursor: CursorWrapper, batch: _Batch, records: list[Record]) -> None:
+def _replace_costs(cursor: CursorWrapper, batch: _Batch, records: list[Record], zone: ZoneInfo) -> None:
     table, organization_id = batch.table, batch.organization.pk
     ids = [record.id for record in records]
     source = f" AND source = '{table.source.value}'"
@@ -286,7 +301,6 @@ def _replace_costs(cursor: CursorWrapper, batch: _Batch, records: list[Record]) 
         delete_rows(cursor, _REPORTED, "id", [row.id for row in reported])
     insert_rows(cursor, _LINES, _LINE_COLUMNS, lines)
     insert_rows(cursor, _REPORTED, _REPORTED_COLUMNS, reported)
-    zone = ZoneInfo(batch.organization.report_time_zone)
     change_rollup(cursor, zone, old, [*lines, *reported])
 
 

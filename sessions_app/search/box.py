@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from sessions_app.models import Chat, Session
 from sessions_app.search.words import (
     SHORTEST_PART,
+    few_or_query,
     matching_chat_ids,
     matching_session_ids,
     next_prefix,
@@ -23,31 +24,33 @@ from sessions_app.search.words import (
 SHORTEST_ID_PART = 4
 # Digits as people write numbers: +49 (151) 23-45.
 _NUMBER = re.compile(r"[+(]?[\d\s()./+-]*\d[\d\s()./+-]*\Z")
+# What is dialled ahead of a number and is no part of it: 00 abroad, 0 at home, which some write as +49 (0)30.
+_DIALLED_AHEAD = re.compile(r"\A00?")
+_DIALLED_AT_HOME = re.compile(r"\(\s*0\s*\)")
 
 
 def search_sessions(sessions: QuerySet[Session], text: str) -> QuerySet[Session]:
     """Return the sessions that the text of the search box means."""
     text = text.strip()
-    readings: list[QuerySet[Any, Any]] = []
-    if _may_begin_an_id(text):
-        readings.append(Session.objects.filter(begins("id", text)).order_by().values("pk"))
-    part = digits_in(text)
-    if len(part) >= SHORTEST_PART:
-        readings.append(
-            Session.objects.filter(customer_digits__in=numbers_with(part)).order_by().values("pk")
-        )
-    readings.append(matching_session_ids(text, names_too=True))
-    return sessions.filter(pk__in=readings[0].union(*readings[1:]) if len(readings) > 1 else readings[0])
+    conditions = _ids_beginning(text)
+    if number_parts(text):
+        conditions.append(Q(customer_digits__in=numbers_meant(text)))
+    readings = [
+        Session.objects.filter(condition).order_by().values_list("pk", flat=True) for condition in conditions
+    ]
+    found = matching_session_ids(text, names_too=True).union(*readings)
+    return sessions.filter(pk__in=few_or_query(found))
 
 
 def search_chats(chats: QuerySet[Chat], text: str) -> QuerySet[Chat]:
     """Return the chats that the text of the search box means: an id or its beginning, names, words said."""
     text = text.strip()
     words = matching_chat_ids(text, names_too=True)
-    if not _may_begin_an_id(text):
-        return chats.filter(pk__in=words)
-    ids = Chat.objects.filter(begins("id", text)).order_by().values("pk")
-    return chats.filter(pk__in=ids.union(words))
+    readings = [
+        Chat.objects.filter(condition).order_by().values_list("pk", flat=True)
+        for condition in _ids_beginning(text)
+    ]
+    return chats.filter(pk__in=few_or_query(words.union(*readings)))
 
 
 def digits_in(text: str) -> str:
@@ -55,10 +58,27 @@ def digits_in(text: str) -> str:
     return re.sub(r"[^0-9]", "", text) if _NUMBER.match(text) else ""
 
 
+def number_parts(text: str) -> list[str]:
+    """Return the digits to look for, however the number is written: as they stand, and as +49 30 ... has them."""
+    digits = digits_in(text)
+    international = digits_in(_DIALLED_AT_HOME.sub("", text))
+    spellings = (digits, international, _DIALLED_AHEAD.sub("", international, count=1))
+    return [part for part in dict.fromkeys(spellings) if len(part) >= SHORTEST_PART]
+
+
+def numbers_meant(text: str) -> QuerySet[Any, str]:
+    """Return, for `customer_digits__in`, the known numbers with one of number_parts(text), which must have some."""
+    first, *others = map(numbers_with, number_parts(text))
+    return first.union(*others)
+
+
 def begins(column: str, prefix: str) -> Q:
     """Return the condition that a column begins with `prefix`, as a range that a plain index serves."""
     return Q(**{f"{column}__gte": prefix, f"{column}__lt": next_prefix(prefix)})
 
 
-def _may_begin_an_id(text: str) -> bool:
-    return len(text) >= SHORTEST_ID_PART and not any(character.isspace() for character in text)
+def _ids_beginning(text: str) -> list[Q]:
+    """Return conditions that find ids by their beginning: as typed, and in lower case, as Vapi writes them."""
+    if len(text) < SHORTEST_ID_PART or any(character.isspace() for character in text):
+        return []
+    return [begins("id", spelling) for spelling in dict.fromkeys((text, text.lower()))]

@@ -19,7 +19,7 @@ from sessions_app.models.costs import Source
 from sessions_app.models.coverage import CoverageState
 from sessions_app.models.edits import EditState
 from sessions_app.models.runs import RunKind, RunState, Stream
-from sessions_app.search.box import digits_in, search_chats, search_sessions
+from sessions_app.search.box import number_parts, numbers_meant, search_chats, search_sessions
 from sessions_app.search.parameters import (
     FailedToolsFilter,
     ListField,
@@ -32,7 +32,11 @@ from sessions_app.search.parameters import (
     ValueFilter,
     bounds,
 )
-from sessions_app.search.words import SHORTEST_PART, matching_chat_ids, matching_session_ids, numbers_with
+from sessions_app.search.words import (
+    few_or_query,
+    matching_chat_ids,
+    matching_session_ids,
+)
 
 _LIST_FIELDS = (ListField,)
 
@@ -65,7 +69,7 @@ class NumberField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
-        if text and len(digits_in(text)) < SHORTEST_PART:
+        if text and not number_parts(text):
             raise forms.ValidationError("Enter at least three digits.")
         return text
 
@@ -74,7 +78,7 @@ class NumberPartFilter(django_filters.Filter):
     field_class = NumberField
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return qs.filter(customer_digits__in=numbers_with(digits_in(value))) if value else qs
+        return qs.filter(customer_digits__in=numbers_meant(value)) if value else qs
 
 
 class NumberFilter(TextFilter):
@@ -178,11 +182,11 @@ def _lists(*columns: str) -> dict[str, django_filters.Filter]:
 
 
 def _words_in_sessions(sessions: QuerySet[Any], text: str) -> QuerySet[Any]:
-    return sessions.filter(pk__in=matching_session_ids(text))
+    return sessions.filter(pk__in=few_or_query(matching_session_ids(text)))
 
 
 def _words_in_chats(chats: QuerySet[Any], text: str) -> QuerySet[Any]:
-    return chats.filter(pk__in=matching_chat_ids(text))
+    return chats.filter(pk__in=few_or_query(matching_chat_ids(text)))
 
 
 @taking(

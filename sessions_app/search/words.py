@@ -24,6 +24,7 @@ WORD_LENGTH = 200
 # Of a longer run of digits only the end is searched: it is no phone number.
 NUMBER_LENGTH = 40
 SHORTEST_PART = 3
+FEW = 1000
 _VARIABLES = 900
 _TABLE = SearchText._meta.db_table
 _ID = '."id"'
@@ -202,6 +203,16 @@ def matching_session_ids(query: str, *, names_too: bool = False) -> QuerySet[Any
 def matching_chat_ids(query: str, *, names_too: bool = False) -> QuerySet[Any, str]:
     """Return, for `id__in`, the chats in whose words `query` occurs."""
     return matching(query, names_too=names_too).filter(source="chat").values_list("parent_id", flat=True)
+
+
+def few_or_query(ids: QuerySet[Any, Any]) -> list[Any] | QuerySet[Any, Any]:
+    """Return, for `id__in`, the ids themselves where they are few, else the query. Asks for the first ones now.
+
+    How rare a word's beginning is no database can tell beforehand. Guessing, PostgreSQL would read all sessions to
+    join a handful.
+    """
+    found = list(ids[: FEW + 1])
+    return ids if len(found) > FEW else sorted(set(found))
 
 
 def index_numbers(cursor: CursorWrapper, digits: Iterable[str]) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from django import template
 from django.http import QueryDict
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 
 from sessions_app.vapi.money import format_usd
 
@@ -100,10 +102,15 @@ def elapsed(finish: datetime | None, start: datetime) -> str:
     return span(int(((finish or timezone.now()) - start) / timedelta(seconds=1)))
 
 
-@register.inclusion_tag("vapiadmin/time.html")
-def ago(value: datetime | None, none: str = "") -> dict[str, Any]:
-    """Show a time relative to now, with the absolute one as title. The script keeps it true."""
-    return {"value": value, "none": none}
+@register.simple_tag
+def ago(value: datetime | None, none: str = "") -> SafeString:
+    """Show a time relative to now, with the absolute one as title. The script keeps it true.
+
+    Without the line break that ends a template, so that a full stop may follow.
+    """
+    rendered = render_to_string("vapiadmin/time.html", {"value": value, "none": none})
+    # Stripping makes plain text of what the template has escaped already.
+    return SafeString(rendered.strip())
 
 
 @register.filter

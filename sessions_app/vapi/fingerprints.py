@@ -8,7 +8,9 @@ from sessions_app.vapi.json import JsonObject, dump_bytes
 from sessions_app.vapi.redaction import REDACTED
 
 ARTIFACT = "artifact"
-_MAYBE_VOLATILE = re.compile(rb'"artifact"|"(?i:presigned)|' + re.escape(REDACTED).encode())
+_MAYBE_VOLATILE = re.compile(
+    rb'"artifact"|"(?i:presigned)|"https?://(?:[^"\\]|\\.)*?' + re.escape(REDACTED).encode()
+)
 
 
 def short_hash(*values: object) -> str:
@@ -20,7 +22,7 @@ def content_hash(payload: JsonObject) -> str:
     """Hex SHA-256 of the canonical JSON. Signed addresses are made anew in every answer and left out."""
     canonical = dump_bytes(payload, sort_keys=True)
     if _MAYBE_VOLATILE.search(canonical):
-        canonical = dump_bytes(_lasting("", payload, inside=False), sort_keys=True)
+        canonical = dump_bytes(_without_volatile(payload), sort_keys=True)
     return hashlib.sha256(canonical).hexdigest()
 
 
@@ -29,6 +31,16 @@ def differs(name: str, old: object, new: object, *, inside_artifact: bool) -> bo
     return bool(
         _lasting("", {name: old}, inside=inside_artifact) != _lasting("", {name: new}, inside=inside_artifact)
     )
+
+
+def _without_volatile(payload: JsonObject) -> JsonObject:
+    """Go into those members alone that hold something volatile: most of a payload is what was said."""
+    parts = ({name: value} for name, value in payload.items())
+    lasting: JsonObject = {}
+    for part in parts:
+        is_volatile = _MAYBE_VOLATILE.search(dump_bytes(part)) is not None
+        lasting |= _lasting("", part, inside=False) if is_volatile else part
+    return lasting
 
 
 def _lasting(key: str, value: Any, *, inside: bool) -> Any:

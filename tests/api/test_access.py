@@ -29,12 +29,14 @@ READS = {
     "/api/v1/chats/": Scope.SESSIONS_READ,
     "/api/v1/chats/c1/": Scope.SESSIONS_READ,
     "/api/v1/costs/": Scope.COSTS_READ,
+    "/api/v1/costs/summary/": Scope.COSTS_READ,
     "/api/v1/edits/": Scope.SESSIONS_READ,
     "/api/v1/sync-runs/": Scope.RUNS_READ,
     "/api/v1/coverage/": Scope.RUNS_READ,
 }
 WRITES = ("/api/v1/sessions/s1/refetch/", "/api/v1/edits/1/resolve/", "/api/v1/edits/1/withdraw/")
-LISTS = [path for path in READS if path not in {"/api/v1/sessions/s1/", "/api/v1/chats/c1/"}]
+SINGLE = {"/api/v1/sessions/s1/", "/api/v1/chats/c1/", "/api/v1/costs/summary/"}
+LISTS = [path for path in READS if path not in SINGLE]
 
 
 @pytest.fixture(autouse=True)

@@ -173,8 +173,19 @@ FILTERS: list[tuple[dict[str, str], set[str]]] = [
     ({"search": "ann blue"}, {"a"}),
     ({"search": "aaaa"}, {"a"}),
     ({"search": "bbbb-2"}, {"b"}),
+    ({"search": "BBBB-2"}, {"b"}),
     ({"search": "+49 (151) 23"}, {"a"}),
     ({"search": "555-01"}, {"b"}),
+    ({"search": "0151 234"}, {"a"}),
+    ({"search": "0151234"}, {"a"}),
+    ({"search": "0049 151 234"}, {"a"}),
+    ({"search": "004915123"}, {"a"}),
+    ({"search": "+49 (0)151 234"}, {"a"}),
+    ({"search": "0155"}, {"b"}),
+    ({"search": "4901512"}, set()),
+    ({"search": "015"}, set()),
+    ({"customer_number__contains": "0151 234"}, {"a"}),
+    ({"customer_number__contains": "0049 151"}, {"a"}),
     ({"search": "shop.example"}, {"a"}),
     ({"search": "crm-7"}, {"a"}),
     ({"search": "parcel"}, {"c"}),
@@ -187,6 +198,11 @@ FILTERS: list[tuple[dict[str, str], set[str]]] = [
 @pytest.mark.parametrize(("query", "found"), FILTERS)
 def test_sessions_are_filtered(rows: None, client: Client, query: dict[str, str], found: set[str]) -> None:
     assert {session_id[0] for session_id in ids(client, "/api/v1/sessions/", **query)} == found
+
+
+def test_an_id_in_upper_case_is_found_as_it_stands(organization: Organization, client: Client) -> None:
+    make_session(organization, "AbCd-9")
+    assert ids(client, "/api/v1/sessions/", search="AbCd") == ["AbCd-9"]
 
 
 def test_every_filter_of_sessions_is_tried() -> None:
@@ -207,6 +223,7 @@ def test_every_filter_of_sessions_is_tried() -> None:
         ("/api/v1/chats/", {"session_id": "none"}, ["chat-2"]),
         ("/api/v1/chats/", {"q": "parcel"}, ["chat-1"]),
         ("/api/v1/chats/", {"search": "chat-2"}, ["chat-2"]),
+        ("/api/v1/chats/", {"search": "CHAT-2"}, ["chat-2"]),
         ("/api/v1/chats/", {"cost_usd__gte": "0.1"}, ["chat-2"]),
         ("/api/v1/costs/", {"kind": "none"}, ["chat:chat-2:0"]),
         ("/api/v1/costs/", {"kind": "model,x"}, ["session:aaaa-1:0"]),

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
 from tests.browser.product import Product
+from tests.worker_process import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -23,6 +24,7 @@ def product() -> Iterator[Product]:
         pytest.skip("the demo has a SQLite database of its own; this ran in the suite's other half")
     folder = Path(tempfile.mkdtemp(prefix="vapiadmin-"))
     product = Product(folder)
+    wait_until(product.is_filled, 180)
     yield product
     assert product.stop() == 0
     shutil.rmtree(folder)
@@ -42,6 +44,8 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser, product: Product) -> Iterator[Page]:
     """A page without a history, 1400 by 900."""
     context = chromium.new_context(viewport={"width": 1400, "height": 900}, base_url=product.url)
+    # A busy machine is no fault of the page's.
+    context.set_default_timeout(60_000)
     page = context.new_page()
     complaints: list[str] = []
     watch(page, product.url, complaints)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.sandbox_process import SandboxProcess
@@ -35,15 +34,20 @@ class Product:
             stdout=self._output,
             stderr=subprocess.STDOUT,
         )
-        wait_until(self.is_ready, 90)
+        wait_until(self.is_ready, 180)
 
     def is_ready(self) -> bool:
         assert self._process.poll() is None, self.output()
         try:
             with urlopen(f"{self.url}/readyz", timeout=5):  # noqa: S310 - an address on loopback
                 return True
-        except URLError:
+        except OSError:  # Not there yet, or too busy to answer in time.
             return False
+
+    def is_filled(self) -> bool:
+        """Whether the first sync has ended."""
+        done = "SELECT count(DISTINCT stream) FROM sessions_app_syncrun WHERE state = 'succeeded'"
+        return bool(self.rows(done)[0][0] == 3)
 
     def rows(self, statement: str) -> list[Any]:
         """What stands in the product's database."""

@@ -15,6 +15,8 @@ from tests.worker_process import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # playwright's own pipes, at its end
 PICTURES = os.environ.get("PICTURES", "")
+# A busy machine is no fault of the page's.
+expect.set_options(timeout=45_000)
 
 
 def picture(page: Page, name: str) -> None:
@@ -42,11 +44,10 @@ def sign_in(page: Page, product: Product, username: str) -> None:
 
 
 def a_customer(product: Product, offset: int = 0) -> tuple[str, str, str]:
-    """An id, a name and the digits of a session's customer, each known once, with something to read."""
+    """An id, the name and the digits of a session's customer, with something to read and a failed tool call."""
     found = product.rows(
-        "SELECT id, customer_name, customer_digits FROM sessions_app_session WHERE customer_digits <> ''"
-        " AND customer_name <> '' AND message_count > 8 AND failed_tool_count > 0 GROUP BY customer_digits"
-        " HAVING count(*) = 1 ORDER BY created_at DESC"
+        "SELECT id, customer_name, customer_digits FROM sessions_app_session WHERE length(customer_digits) > 9"
+        " AND customer_name <> '' AND message_count > 8 AND failed_tool_count > 0 ORDER BY created_at DESC"
     )
     row: tuple[str, str, str] = found[offset]
     return row
@@ -58,12 +59,11 @@ def remote(product: Product, session_id: str) -> dict[str, Any]:
 
 
 def test_find_read_correct_and_see_it_applied(product: Product, page: Page) -> None:
-    wait_until(lambda: product.rows("SELECT count(*) FROM sessions_app_session")[0][0] > 100, 60)
     session_id, name, digits = a_customer(product)
     sign_in(page, product, "support")
     picture(page, "start")
 
-    page.get_by_role("searchbox").first.fill(digits[3:9])
+    page.get_by_role("searchbox").first.fill(digits[3:])
     page.keyboard.press("Enter")
     row = page.locator(f"a[href*='{session_id}']").first
     expect(row).to_be_visible()
@@ -81,7 +81,7 @@ def test_find_read_correct_and_see_it_applied(product: Product, page: Page) -> N
     picture(page, "edit")
     page.get_by_role("button", name="Save and send").click()
 
-    expect(page.locator(".va-edit .va-pill", has_text="applied").first).to_be_visible(timeout=15_000)
+    expect(page.locator(".va-edit .va-pill", has_text="applied").first).to_be_visible()
     assert remote(product, session_id)["name"] == "Called back on Friday"
     sent = [entry for entry in product.vapi.journal("PATCH") if session_id in entry["path"]]
     assert [entry["body"] for entry in sent] == [{"name": "Called back on Friday"}]
@@ -99,7 +99,7 @@ def test_a_conflict_is_shown_and_settled(product: Product, page: Page, button: s
 
     page.get_by_role("button", name="Save and send").click()
 
-    expect(page.locator(".va-edit .va-pill", has_text="conflict").first).to_be_visible(timeout=15_000)
+    expect(page.locator(".va-edit .va-pill", has_text="conflict").first).to_be_visible()
     assert remote(product, session_id)["name"] == "Named at Vapi"
     page.get_by_role("link", name="Choose what stands").first.click()
     expect(page.get_by_text("Named at Vapi").first).to_be_visible()
@@ -167,7 +167,7 @@ def test_lists_fit_a_phone(product: Product, page: Page, place: str) -> None:
 def test_rest_documentation_is_served_by_us(product: Product, page: Page) -> None:
     sign_in(page, product, "admin")
     page.goto("/api/docs/")
-    expect(page.get_by_text("/api/v1/sessions/").first).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("/api/v1/sessions/").first).to_be_visible()
 
 
 def test_no_secret_left_a_trace(product: Product) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Sum
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from sessions_app.costs.period import Period
 from sessions_app.costs.query import CostQuery
 from sessions_app.costs.report import Report, Row, summarize_costs
-from sessions_app.models import Chat, CostLine, RemoteName, Session
+from sessions_app.models import RemoteName
 from sessions_app.models.costs import Source
+from sessions_app.search.filters import ChatFilterSet, CostLineFilterSet, SessionFilterSet
 from tests.costs.amounts import NOON, change, line, make_organization, reported, store
 
 pytestmark = pytest.mark.django_db
@@ -211,17 +212,17 @@ def total(row: Row) -> Decimal:
 
 
 def linked_sum(row: Row, which: str) -> Decimal:
-    """Add up the rows that the figure's query string lists, filtering as the lists do."""
+    """Add up the rows that the figure's query string lists, as the lists read it."""
     query = (row.itemized if which == "itemized" else row.reported).query  # type: ignore[union-attr]  # asked for where there is one
     assert query is not None
-    model = CostLine if which == "itemized" else Session if row.source == Source.SESSION else Chat
-    conditions: dict[str, Any] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True, strict_parsing=True):
-        if name == "organization":
-            conditions["organization__slug__in"] = value.split(",")
-        elif "__" in name:
-            conditions[name] = datetime.fromisoformat(value)
-        else:
-            conditions[f"{name}__in"] = ["" if each == "none" else each for each in value.split(",")]
-    found = model.objects.filter(**conditions).aggregate(sum=Sum("cost_usd"))["sum"]
+    filter_set = (
+        CostLineFilterSet
+        if which == "itemized"
+        else SessionFilterSet
+        if row.source == Source.SESSION
+        else ChatFilterSet
+    )
+    listed = filter_set(QueryDict(query), filter_set.Meta.model.objects.all())
+    assert listed.form.is_valid(), listed.form.errors
+    found: Decimal | None = listed.qs.order_by().aggregate(sum=Sum("cost_usd"))["sum"]
     return found or Decimal(0)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from sessions_app.edits.queue import queue_edit, shown_values
 from sessions_app.models import Edit, Session
 from sessions_app.models.edits import EditState
 from tests.sandbox_process import SandboxProcess
+from tests.worker_process import database_url, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -230,22 +230,6 @@ def test_a_worker_killed_while_its_patch_is_under_way(
 
 def claim_and_die(edit: Edit) -> None:
     assert states.claim(Edit.objects.get(pk=edit.pk), unless=Q(pk=0))
-
-
-def database_url() -> str:
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    user, host, port = database["USER"], database["HOST"], database["PORT"] or 5432
-    password = f":{database['PASSWORD']}" if database["PASSWORD"] else ""
-    return f"postgres://{user}{password}@{host}:{port}/{database['NAME']}"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
 
 
 def test_an_impatient_double_click_is_one_edit(session: Session) -> None:

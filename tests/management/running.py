@@ -25,7 +25,7 @@ class Running:
     """`told()` is what it printed; `children()` are all processes that it started, and theirs."""
 
     def __init__(self, var: Path, **environment: str) -> None:
-        self.var, self.port = var, free_port()
+        self.var, self.port, self.environment = var, free_port(), environment
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = var.parent / f"{var.name}-{time.monotonic_ns()}.out"
         with self.output.open("wb") as output:
@@ -74,6 +74,8 @@ class Running:
         return done.stdout
 
     def sandbox_url(self) -> str:
+        # A child that was just forked still has its parent's command.
+        wait_for(lambda: self.child("manage.py sandbox"))
         found = re.search(r"--port=(\d+)", self.children()[self.child("manage.py sandbox")])
         assert found
         return f"http://127.0.0.1:{found[1]}"

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import requests
+from django.conf import settings
+from psycopg import sql
+from psycopg.rows import TupleRow
 
 from tests.management.running import ROOT, Running, free_port, plain_environment, start_run, wait_for
 from tests.sandbox_process import SandboxProcess
@@ -23,12 +29,41 @@ __all__ = ["start_run"]
 PARTS = ("redis-server", "manage.py sandbox", "celery --quiet --app vapiadmin worker", " beat ", "gunicorn")
 
 
+demo = pytest.mark.skipif(
+    os.environ.get("TEST_DATABASE") == "postgresql",
+    reason="the demo has a SQLite database of its own; this ran in the suite's other half",
+)
+
+
+@pytest.fixture
+def own_database() -> Iterator[dict[str, str]]:
+    """DATABASE_URL of an empty database on the server that this half of the suite runs on; nothing for SQLite."""
+    if os.environ.get("TEST_DATABASE") != "postgresql":
+        yield {}
+        return
+    name = f"vapiadmin_run_{secrets.token_hex(6)}"
+    with _server() as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield {"DATABASE_URL": f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}"}
+    with _server() as server:
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _server(database: str = "postgres") -> psycopg.Connection[TupleRow]:
+    told = settings.DATABASES["default"]
+    return psycopg.connect(
+        host=told["HOST"], port=told["PORT"] or None, user=told["USER"], password=told["PASSWORD"] or None,
+        dbname=database, autocommit=True,
+    )  # fmt: skip
+
+
 def _rows(running: Running, question: str, database: str = "demo") -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(running.var / f"{database}.sqlite3")
-    try:
+    url = running.environment.get("DATABASE_URL", "")
+    if url.startswith("postgres"):
+        with _server(url.rpartition("/")[2]) as server:
+            return server.execute(question.encode()).fetchall()
+    with closing(sqlite3.connect(running.var / f"{database}.sqlite3")) as connection:
         return connection.execute(question).fetchall()
-    finally:
-        connection.close()
 
 
 def _synced(running: Running, database: str = "demo") -> bool:
@@ -38,6 +73,7 @@ def _synced(running: Running, database: str = "demo") -> bool:
     return len(states) == 3
 
 
+@demo
 def test_demo_is_up_syncs_and_stops_whole(start_run: Callable[..., Running]) -> None:
     running = start_run()
     assert all(running.child(part) for part in PARTS)
@@ -54,6 +90,7 @@ def test_demo_is_up_syncs_and_stops_whole(start_run: Callable[..., Running]) -> 
     assert "Traceback" not in running.told()
 
 
+@demo
 def test_logs_are_json_lines_without_secrets(start_run: Callable[..., Running]) -> None:
     running = start_run()
     wait_for(lambda: _synced(running))
@@ -69,6 +106,7 @@ def test_logs_are_json_lines_without_secrets(start_run: Callable[..., Running]) 
     assert (running.var / "secret_key").read_text() not in written
 
 
+@demo
 def test_killed_worker_is_started_again_and_said(start_run: Callable[..., Running]) -> None:
     running = start_run()
     first = running.child("vapiadmin worker")
@@ -78,6 +116,7 @@ def test_killed_worker_is_started_again_and_said(start_run: Callable[..., Runnin
     wait_for(running.ready)
 
 
+@demo
 def test_killed_supervisor_leaves_nothing_behind_and_the_next_starts(
     start_run: Callable[..., Running],
 ) -> None:
@@ -88,6 +127,7 @@ def test_killed_supervisor_leaves_nothing_behind_and_the_next_starts(
     assert again.stop() == 0
 
 
+@demo
 def test_second_start_keeps_what_people_and_the_sandbox_changed(start_run: Callable[..., Running]) -> None:
     running = start_run()
     wait_for(lambda: _synced(running))
@@ -116,6 +156,7 @@ def test_second_start_keeps_what_people_and_the_sandbox_changed(start_run: Calla
     )
 
 
+@demo
 def test_second_start_beside_a_running_one_is_one_line(
     start_run: Callable[..., Running], tmp_path: Path
 ) -> None:
@@ -129,16 +170,16 @@ def test_second_start_beside_a_running_one_is_one_line(
 
 
 def test_real_key_makes_one_admin_once_and_sends_nothing(
-    start_run: Callable[..., Running], sandbox: SandboxProcess
+    start_run: Callable[..., Running], sandbox: SandboxProcess, own_database: dict[str, str]
 ) -> None:
-    real = {"VAPI_API_KEY": sandbox.key, "VAPI_BASE_URL": sandbox.url}
+    real = {"VAPI_API_KEY": sandbox.key, "VAPI_BASE_URL": sandbox.url} | own_database
     running = start_run(**real)
     shown = re.search(r"sign in as admin +(\S{20}) ", running.told())
     assert shown
     assert "demo" not in running.told()
     wait_for(lambda: _synced(running, "vapiadmin"))
     organizations = "SELECT slug, write_mode, is_sandbox, api_key FROM sessions_app_organization"
-    assert _rows(running, organizations, "vapiadmin") == [("default", "off", 0, "")]
+    assert _rows(running, organizations, "vapiadmin") == [("default", "off", False, "")]
     assert not (running.var / "demo.sqlite3").exists()
     assert {entry["method"] for entry in sandbox.journal()} == {"GET"}
     running.stop()
@@ -155,6 +196,7 @@ def test_wrong_key_and_unreachable_vapi_are_one_line(sandbox: SandboxProcess, tm
     assert "cannot be reached (connection)" in _refusal(plain)
 
 
+@demo
 def test_database_of_the_demo_takes_no_real_key(
     start_run: Callable[..., Running], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -167,12 +209,20 @@ def test_database_of_the_demo_takes_no_real_key(
 @pytest.mark.parametrize(
     ("part", "variable"), [("redis", "TEST_REDIS_URL"), ("rabbitmq", "TEST_RABBITMQ_URL")]
 )
-def test_broker_of_ones_own(start_run: Callable[..., Running], part: str, variable: str) -> None:
+def test_broker_and_database_of_ones_own(
+    start_run: Callable[..., Running],
+    sandbox: SandboxProcess,
+    own_database: dict[str, str],
+    part: str,
+    variable: str,
+) -> None:
     if not os.environ.get(variable):
         pytest.skip(f"needs {part}: {variable} names none")
-    running = start_run(CELERY_BROKER_URL=os.environ[variable])
+    real = {"VAPI_API_KEY": sandbox.key, "VAPI_BASE_URL": sandbox.url} | own_database
+    running = start_run(CELERY_BROKER_URL=os.environ[variable], **real)
     assert not running.child("redis-server")
-    wait_for(lambda: _synced(running))
+    wait_for(lambda: _synced(running, "vapiadmin"))
+    assert _rows(running, "SELECT count(*) FROM sessions_app_session", "vapiadmin") == [(40,)]
 
 
 def _refusal(environment: dict[str, str]) -> str:

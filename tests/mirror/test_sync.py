@@ -6,9 +6,13 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError, connection
 
 from sessions_app.mirror.leases import LeaseTaken, hold_lease
+from sessions_app.mirror.refetch import refetch_session, stamp_missing
+from sessions_app.mirror.streams import STREAMS, parse_results
 from sessions_app.mirror.sync import close_expired_runs, sync_organization, sync_stream
+from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
     Chat,
     ChatPayload,
@@ -22,6 +26,7 @@ from sessions_app.models import (
     SyncWindow,
     Watermark,
 )
+from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.runs import RunKind, RunState, Stream
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
@@ -275,3 +280,128 @@ def test_a_pull_sends_only_gets(sandbox: SandboxProcess, organization: Organizat
     sync_organization(organization)
     sync_organization(organization, full=True)
     assert {entry["method"] for entry in sandbox.journal()} == {"GET"}
+
+
+def test_a_part_walked_again_does_not_pass_for_the_whole(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    remote = sandbox.truth("sessions")
+    since = datetime.fromisoformat(remote[30]["createdAt"])
+
+    run = sync_stream(organization, Stream.SESSIONS, since=since)
+
+    assert (run.state, run.kind, run.seen) == ("succeeded", "backfill", len(remote) - 30)
+    assert not Watermark.objects.exists()
+    assert sync_stream(organization, Stream.SESSIONS).seen == len(remote)
+
+
+def test_an_error_of_ours_ends_the_run_as_failed_and_is_named(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    def fail(run: SyncRun) -> None:
+        raise ValueError("a customer's words")
+
+    with pytest.raises(ValueError, match="words"):
+        sync_stream(organization, Stream.SESSIONS, progress=fail)
+
+    run = SyncRun.objects.get()
+    assert run.state == RunState.FAILED
+    assert run.error.startswith("ValueError at ")
+    assert "words" not in run.error
+    assert not Lease.objects.filter(expires_at__isnull=False).exists()
+
+
+def test_a_run_that_was_closed_meanwhile_stays_closed(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    def close(run: SyncRun) -> None:
+        SyncRun.objects.update(state=RunState.FAILED, error="The worker died")
+
+    run = sync_stream(organization, Stream.SESSIONS, progress=close)
+
+    assert (run.state, run.error) == (RunState.FAILED, "The worker died")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broken_database_connection_leaves_no_run_open(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    """The connection under us is gone, as after a restart of the database."""
+
+    def cut(run: SyncRun) -> None:
+        if connection.connection is not None and run.state == RunState.RUNNING:
+            if connection.vendor == "postgresql":
+                connection.connection.close()
+            else:
+                raise OperationalError("disk I/O error")
+
+    run = sync_stream(organization, Stream.SESSIONS, progress=cut)
+
+    assert SyncRun.objects.get().state == run.state == RunState.FAILED
+    assert "Error" in run.error
+    assert not Lease.objects.filter(expires_at__isnull=False).exists()
+
+
+def test_an_idle_incremental_run_moves_the_watermark_to_vapis_time(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    sync_organization(organization)
+    sandbox.control("POST", "clock", {"ahead_seconds": 7200})
+
+    run = sync_stream(organization, Stream.SESSIONS)
+
+    assert (run.state, run.seen) == ("succeeded", 0)
+    mark = Watermark.objects.get(stream=Stream.SESSIONS).updated_at
+    assert mark is not None
+    assert mark > datetime(2026, 1, 31, 13, 50, tzinfo=UTC)
+
+
+def test_one_row_of_another_organization_pins_nothing(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    ours = sandbox.truth("sessions")[5]["orgId"]
+    sandbox.change("sessions", sandbox.truth("sessions")[0]["id"], {"orgId": "0"})
+
+    run = sync_stream(organization, Stream.SESSIONS)
+
+    organization.refresh_from_db()
+    assert organization.vapi_org_id == ours
+    assert (run.state, run.quarantined) == ("partial", 1)
+
+
+def test_a_key_that_cannot_be_sent_ends_the_run_in_words(organization: Organization) -> None:
+    organization.api_key = "two words"
+
+    run = sync_stream(organization, Stream.SESSIONS)
+
+    assert run.state == RunState.FAILED
+    assert "one word of printable ASCII" in run.error
+
+
+def test_a_listing_asked_for_before_does_not_lift_a_stamp(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    sync_stream(organization, Stream.SESSIONS)
+    remote = sandbox.truth("sessions")[0]
+    asked_at = datetime.now(UTC)
+    stamp_missing(organization, remote["id"], MissingReason.GONE)
+    [listed], _ = parse_results(STREAMS[Stream.SESSIONS], [remote], [False])
+
+    mirror_sessions(organization, [listed], asked_at=asked_at)
+    assert Session.objects.get(id=remote["id"]).missing_reason == "gone"
+
+    sync_stream(organization, Stream.SESSIONS, full=True)
+    assert Session.objects.get(id=remote["id"]).missing_since is None
+
+
+def test_a_session_fetched_again_that_cannot_be_read_is_kept_apart(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    sync_organization(organization)
+    remote = sandbox.truth("sessions")[0]
+    sandbox.change("sessions", remote["id"], {"updatedAt": "yesterday"}, touch=False)
+
+    assert refetch_session(organization, remote["id"]) is None
+
+    assert QuarantinedRecord.objects.get().remote_id == remote["id"]
+    assert Session.objects.get(id=remote["id"]).missing_since is None

@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 from django.db.models import Sum
 
+from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
     CostLine,
@@ -22,6 +23,7 @@ from sessions_app.models import (
     Session,
     SessionPayload,
 )
+from sessions_app.models.runs import Stream
 from sessions_app.search.words import matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
 
@@ -220,3 +222,58 @@ def test_four_writers_at_once_keep_every_sum(organization: Organization, record:
     for session in Session.objects.all():
         stored = CostLine.objects.filter(parent_id=session.id).aggregate(total=Sum("cost_usd"))["total"]
         assert session.itemized_cost_usd == stored
+
+
+@pytest.mark.django_db
+def test_a_second_blanking_replaces_no_words_either(organization: Organization, record: Make) -> None:
+    mirror_sessions(organization, [record("s1")], asked_at=NOW)
+
+    for second in (1, 2):
+        blank = record(
+            "s1", name=f"blank {second}", messages=[{"role": "user", "content": ""}],
+            updatedAt=(NOW + timedelta(seconds=second)).isoformat(),
+        )  # fmt: skip
+        mirror_sessions(organization, [blank], asked_at=NOW + timedelta(seconds=second))
+
+    assert Session.objects.get().name == "blank 2"
+    assert "words of s1" in SessionPayload.objects.get().payload_json
+
+
+@pytest.mark.django_db
+def test_blanks_replace_blanks(organization: Organization, record: Make) -> None:
+    for name in ("first", "second"):
+        blank = record("s1", name=name, messages=[{"role": "user", "content": ""}])
+        mirror_sessions(organization, [blank], asked_at=NOW)
+
+    assert '"second"' in SessionPayload.objects.get().payload_json
+
+
+@pytest.mark.django_db
+def test_the_report_time_zone_is_the_one_stored_now(organization: Organization, record: Make) -> None:
+    """It may have been changed, and the rollup rebuilt, while a long sync runs."""
+    Organization.objects.update(report_time_zone="Pacific/Auckland")
+
+    mirror_sessions(organization, [record("s1", cost=1, costs=[line(1)])], asked_at=NOW)
+
+    assert {str(day) for day in CostRollup.objects.values_list("day", flat=True)} == {"2026-01-11"}
+
+
+@pytest.mark.django_db
+def test_what_is_as_stored_again_is_let_out_of_quarantine(organization: Organization, record: Make) -> None:
+    mirror_sessions(organization, [record("s1")], asked_at=NOW)
+    quarantine(organization, Stream.SESSIONS, remote_id="s1", reason="updatedAt: not a time")
+
+    mirror_sessions(organization, [record("s1")], asked_at=NOW)
+
+    assert QuarantinedRecord.objects.get().resolved_at is not None
+
+
+@pytest.mark.django_db
+def test_an_id_of_any_length_can_be_kept_apart(organization: Organization) -> None:
+    noise = random.Random(1)
+    long = "".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(9000))
+    for _ in range(2):
+        quarantine(organization, Stream.SESSIONS, remote_id=long, reason="id: too long")
+
+    kept = QuarantinedRecord.objects.get()
+    assert (kept.remote_id, kept.times_seen) == (long[:200], 2)

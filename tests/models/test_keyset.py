@@ -154,15 +154,15 @@ def test_only_listed_columns_are_sorted_by(sessions: list[Session]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ordering", "index"),
+    ("ordering", "indexes"),
     [
-        ("-created_at", "session_created_at"),
-        ("cost_usd", "session_cost_usd"),
-        ("-cost_usd", "session_cost_usd"),
+        ("-created_at", {"session_created_at", "session_any_created_at"}),
+        ("cost_usd", {"session_cost_usd"}),
+        ("-cost_usd", {"session_cost_usd"}),
     ],
 )
 def test_a_page_of_one_organization_is_sought_in_its_index(
-    organization: Organization, ordering: str, index: str
+    organization: Organization, ordering: str, indexes: set[str]
 ) -> None:
     Session.objects.bulk_create([make(organization, i, f"{i}.5" if i % 3 else None) for i in range(3000)])
     with connection.cursor() as cursor:
@@ -173,7 +173,7 @@ def test_a_page_of_one_organization_is_sought_in_its_index(
     plans = _plans(ordering, first.next_cursor, organization.pk)
     assert plans
     for plan in plans:
-        assert index in plan
+        assert any(index in plan for index in indexes)
         assert "Seq Scan" not in plan
         assert "SCAN" not in plan
         assert "Sort" not in plan

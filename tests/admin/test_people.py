@@ -1,0 +1,50 @@
+"""People and groups: nobody gives rights that they do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from sessions_app.management.bootstrap import SUPPORT
+
+
+def test_an_administrator_makes_a_colleague(administrator: User, sign_in: Callable[[User], Client]) -> None:
+    browser = sign_in(administrator)
+    new = {
+        "username": "new",
+        "usable_password": "true",
+        "password1": "long-enough-1",
+        "password2": "long-enough-1",
+    }
+    assert browser.post("/admin/auth/user/add/", new).status_code == 302
+    person = User.objects.get(username="new")
+    assert person.is_staff
+    group = Group.objects.get(name=SUPPORT)
+    form = {"username": "new", "is_active": "on", "is_staff": "on", "groups": [group.pk]}
+    assert browser.post(f"/admin/auth/user/{person.pk}/change/", form).status_code == 302
+    assert User.objects.get(pk=person.pk).has_perm("sessions_app.edit_session")
+
+
+def test_an_administrator_makes_no_superuser(administrator: User, sign_in: Callable[[User], Client]) -> None:
+    form = {"username": "administrator", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    sign_in(administrator).post(f"/admin/auth/user/{administrator.pk}/change/", form)
+    assert not User.objects.get(pk=administrator.pk).is_superuser
+
+
+def test_an_administrator_takes_over_no_superuser(
+    administrator: User, admin: User, sign_in: Callable[[User], Client]
+) -> None:
+    browser = sign_in(administrator)
+    new = {"usable_password": "true", "password1": "long-enough-1", "password2": "long-enough-1"}
+    assert browser.post(f"/admin/auth/user/{admin.pk}/password/", new).status_code == 403
+    assert browser.post(f"/admin/auth/user/{admin.pk}/change/", {"username": "x"}).status_code == 403
+    assert browser.post(f"/admin/auth/user/{admin.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert User.objects.get(pk=admin.pk).check_password("admin")
+
+
+def test_one_changes_ones_own_password(editor: User, sign_in: Callable[[User], Client]) -> None:
+    form = {"old_password": "editor", "new_password1": "long-enough-1", "new_password2": "long-enough-1"}
+    assert sign_in(editor).post("/admin/password_change/", form).status_code == 302
+    assert User.objects.get(pk=editor.pk).check_password("long-enough-1")

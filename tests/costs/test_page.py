@@ -1,0 +1,164 @@
+"""The cost page and its CSV: figures, links, rights and the number of queries."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from sessions_app.models import Organization, RemoteName, Watermark
+from tests.costs.amounts import NOON, line, make_organization, reported, store
+
+MARCH = "?day__gte=2026-03-01&day__lte=2026-03-31"
+
+
+@pytest.fixture
+def acme(db: None) -> Organization:
+    return make_organization()
+
+
+def page(client: Client, query: str = MARCH) -> Any:
+    response = client.get(f"/admin/costs/{query}")
+    assert response.status_code == 200
+    return response
+
+
+def test_the_page_shows_totals_and_links_to_their_rows(ops_client: Client, acme: Organization) -> None:
+    store(acme, reported(acme, "1234.5"), line(acme, "1200.000000000001"))
+    store(acme, reported(acme, "7.25", parent="c1", source="chat"))
+
+    session, chat = page(ops_client).context["totals"]
+
+    assert (session["total"].text, session["total"].exact) == ("$1,234.50", "$1234.5")
+    assert session["itemized"].exact == "$1200.000000000001"
+    assert session["difference"].exact == "$34.499999999999"
+    assert chat["total"].text == "$7.25"
+    listed = ops_client.get(session["itemized"].href)
+    assert listed.status_code == 200
+    assert "gpt-4o" in listed.content.decode()
+
+
+def test_days_of_the_chart_are_the_period_s(ops_client: Client, acme: Organization) -> None:
+    store(acme, reported(acme, "2"), reported(acme, "3", parent="s2", occurred_at=NOON.replace(day=31)))
+
+    chart = page(ops_client).context["chart"]
+
+    assert len(chart["labels"]) == 31
+    (series,) = chart["series"]
+    assert [place for place, bar in enumerate(series["reported"]) if bar["usd"]] == [9, 30]
+    assert series["reported"][30]["text"] == "$3.0000 · 1 session"
+
+
+def test_a_long_period_is_shown_by_month(ops_client: Client, acme: Organization) -> None:
+    store(acme, reported(acme, "2"), reported(acme, "3", parent="s2", occurred_at=NOON.replace(day=31)))
+    store(acme, reported(acme, "4", parent="s3", occurred_at=NOON.replace(month=7)))
+
+    days = page(ops_client, "?day__gte=2026-03-05&day__lte=2026-12-31").context["days"]
+
+    assert [(row.title, row.figures[1].exact) for row in days.rows] == [
+        ("March 2026", "$5"),
+        ("July 2026", "$4"),
+    ]
+    assert "created_at__gte=2026-03-05" in days.rows[0].figures[1].href
+    assert days.sums[1].exact == "$9"
+
+
+def test_what_is_beyond_the_longest_table_is_added_up(ops_client: Client, acme: Organization) -> None:
+    store(
+        acme,
+        *(
+            reported(acme, f"{number}", parent=f"s{number}", assistant_id=f"a{number}")
+            for number in range(1, 61)
+        ),
+    )
+
+    table = page(ops_client).context["tables"][0]
+
+    assert (len(table.rows), table.rows[0].title, table.rows[-1].title) == (51, "a60", "10 others")
+    assert table.rows[-1].figures[1].exact == "$55"
+    assert table.sums[1].exact == f"${sum(range(1, 61))}"
+
+
+def test_the_page_says_what_is_not_included_and_how_complete_it_is(
+    ops_client: Client, acme: Organization
+) -> None:
+    words = page(ops_client).content.decode()
+    assert "Calls, subscription and phone numbers are not included" in words
+    assert "Sessions not complete" in words
+    assert "No costs from 1 Mar 2026 to 31 Mar 2026" in words
+
+    for stream in ("sessions", "chats"):
+        Watermark.objects.create(
+            organization=acme, stream=stream, updated_at=NOON, backfilled_at=timezone.now()
+        )
+    assert "complete as of <time" in page(ops_client).content.decode()
+
+
+def test_a_parameter_that_is_not_understood_is_said(ops_client: Client, acme: Organization) -> None:
+    response = ops_client.get("/admin/costs/?colour=<b>red</b>&day__gte=x")
+
+    assert response.status_code == 400
+    assert "colour: Unknown parameter." in response.content.decode()
+
+
+def test_names_are_written_as_text(ops_client: Client, acme: Organization) -> None:
+    RemoteName.objects.create(
+        organization=acme, kind="assistant", remote_id="a1", name="</script><b>x", synced_at=timezone.now()
+    )
+    store(acme, reported(acme, "1"))
+
+    assert "<b>x" not in page(ops_client).content.decode()
+
+
+def test_the_csv_has_what_a_table_shows(ops_client: Client, acme: Organization) -> None:
+    store(acme, reported(acme, "0.000000000001"), reported(acme, "5", parent="s2", assistant_id="a2"))
+
+    response = ops_client.get(f"/admin/costs/{MARCH}&format=csv&group_by=assistant_id")
+
+    assert 'filename="costs-2026-03-01-2026-03-31-by-assistant_id.csv"' in response["Content-Disposition"]
+    rows = list(csv.DictReader(StringIO(response.getvalue().decode())))
+    assert [(row["assistant_id"], row["reported_usd"]) for row in rows] == [
+        ("a2", "5"),
+        ("a1", "0.000000000001"),
+    ]
+
+
+def test_rights(
+    make_person: Callable[..., User], sign_in: Callable[[User], Client], acme: Organization
+) -> None:
+    store(acme, reported(acme, "1"))
+    person = make_person("teammate")
+    assert sign_in(person).get("/admin/costs/").status_code == 403
+    person.user_permissions.add(Permission.objects.get(codename="view_costline"))
+    client = sign_in(User.objects.get(pk=person.pk))
+
+    shown = page(client)
+
+    assert "format=csv" not in shown.content.decode()
+    assert client.get(f"/admin/costs/{MARCH}&format=csv").status_code == 403
+    # A person who may not read sessions gets no link to them.
+    assert shown.context["totals"][0]["total"].href == ""
+
+
+def test_queries_do_not_grow_with_rows(ops_client: Client, acme: Organization) -> None:
+    store(acme, reported(acme, "1"), line(acme, "1"))
+    page(ops_client)
+    with CaptureQueriesContext(connection) as few:
+        page(ops_client)
+    for number in range(100):
+        rest: dict[str, Any] = {"parent": f"s-{number}", "assistant_id": f"a-{number}"}
+        store(acme, reported(acme, "1", **rest), line(acme, "1", kind=f"k{number}", **rest))
+    with CaptureQueriesContext(connection) as many:
+        page(ops_client)
+
+    assert len(few) == len(many)
+    assert Decimal(page(ops_client).context["totals"][0]["reported"].exact[1:]) == 101
