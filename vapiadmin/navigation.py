@@ -53,6 +53,7 @@ SIDEBAR = {
                     "sessions_app_quarantinedrecord_changelist",
                     "view_quarantinedrecord",
                 ),
+                _item("Schema drift", "schema", "sessions_app_schemadrift_changelist", "view_schemadrift"),
                 _item(
                     "Webhook events", "webhook", "sessions_app_webhookevent_changelist", "view_webhookevent"
                 ),
