@@ -20,7 +20,6 @@ from sessions_app.admin import session_actions
 from sessions_app.admin.explanations import explain
 from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
 from sessions_app.admin.history import history_view
-from sessions_app.admin.history import history_view
 from sessions_app.admin.lists import Column, organization_options
 from sessions_app.admin.names import read_assistant_options, read_names
 from sessions_app.admin.pretty import pretty_text
@@ -161,7 +160,6 @@ class SessionAdmin(SearchFirst):
             ),
             path("<path:object_id>/live/", view(self.live_view), name="sessions_app_session_live"),
             path("<path:object_id>/changes/", view(self.changes_view), name="sessions_app_session_changes"),
-            path("<path:object_id>/changes/", view(self.changes_view), name="sessions_app_session_changes"),
             path("<path:object_id>/payload/", view(self.payload_view), name="sessions_app_session_payload"),
             path(
                 "<path:object_id>/refetch/",
@@ -222,9 +220,6 @@ class SessionAdmin(SearchFirst):
         head = read_head(request.user, self._session(request, object_id))
         context = self._page_context(request, head) | {"head": head}
         return TemplateResponse(request, "admin/sessions/live.html", context)
-
-    def changes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return history_view(request, self._session(request, object_id))
 
     def changes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return history_view(request, self._session(request, object_id))
