@@ -46,6 +46,7 @@ SIDEBAR = {
             "title": "Mirror",
             "items": [
                 _item("Coverage", "verified", "coverage", "view_coverage"),
+                _item("Freshness", "update", "freshness", "view_session"),
                 _item("Sync runs", "sync", "sessions_app_syncrun_changelist", "view_syncrun"),
                 _item(
                     "Quarantine",
