@@ -18,6 +18,10 @@ def edits_stylesheet(request: HttpRequest) -> str:
     return static("vapiadmin/edits.css")
 
 
+def history_stylesheet(request: HttpRequest) -> str:
+    return static("vapiadmin/history.css")
+
+
 def freshness_stylesheet(request: HttpRequest) -> str:
     return static("vapiadmin/freshness.css")
 
