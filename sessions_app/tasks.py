@@ -12,7 +12,7 @@ from django.db import transaction
 
 from sessions_app.edits import claims, push
 from sessions_app.heartbeats import person_is_here
-from sessions_app.mirror import events, freshness, pauses, reconcile, sync
+from sessions_app.mirror import events, freshness, pauses, pruning, reconcile, sync
 from sessions_app.mirror.connection import NoKey
 from sessions_app.models import Edit, Organization, Watermark
 from sessions_app.models.runs import Stream
@@ -70,6 +70,12 @@ def push_edit(edit_id: int) -> None:
 def process_events() -> None:
     """Process the server messages that wait."""
     events.process_due()
+
+
+@shared_task
+def prune() -> None:
+    """Let go of history, message bodies, quarantine and runs that are past their age."""
+    pruning.prune()
 
 
 @shared_task

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from sessions_app.management.bootstrap import (
     ADMINISTRATORS,
     OPERATIONS,
+    SANDBOX_BUDGET,
     SANDBOX_KEY,
     SUPPORT,
     bootstrap_groups,
@@ -61,6 +62,7 @@ def organization(db: None, request: pytest.FixtureRequest) -> Organization:
         api_key=SANDBOX_KEY,
         is_sandbox=True,
         write_mode=WriteMode.ON,
+        **SANDBOX_BUDGET,
     )
 
 

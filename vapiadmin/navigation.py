@@ -46,6 +46,7 @@ SIDEBAR = {
             "title": "Mirror",
             "items": [
                 _item("Coverage", "verified", "coverage", "view_coverage"),
+                _item("Freshness", "update", "freshness", "view_session"),
                 _item("Sync runs", "sync", "sessions_app_syncrun_changelist", "view_syncrun"),
                 _item(
                     "Quarantine",
@@ -53,6 +54,7 @@ SIDEBAR = {
                     "sessions_app_quarantinedrecord_changelist",
                     "view_quarantinedrecord",
                 ),
+                _item("Schema drift", "schema", "sessions_app_schemadrift_changelist", "view_schemadrift"),
                 _item(
                     "Webhook events", "webhook", "sessions_app_webhookevent_changelist", "view_webhookevent"
                 ),

@@ -241,6 +241,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="2", minute="20"),
         "options": {"expires": 3600},
     },
+    "prune": {
+        "task": "sessions_app.tasks.prune",
+        "schedule": crontab(hour="4", minute="10"),
+        "options": {"expires": 3600},
+    },
 }
 
 # --- REST -----------------------------------------------------------------------------------------
@@ -298,7 +303,13 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": ["sessions_app.admin.assets.stylesheet", "sessions_app.admin.assets.edits_stylesheet"],
+    "STYLES": [
+        "sessions_app.admin.assets.stylesheet",
+        "sessions_app.admin.assets.edits_stylesheet",
+        "sessions_app.admin.assets.history_stylesheet",
+        "sessions_app.admin.assets.history_stylesheet",
+        "sessions_app.admin.assets.freshness_stylesheet",
+    ],
     "SCRIPTS": ["sessions_app.admin.assets.script"],
     "LOGIN": {"redirect_after": reverse_lazy(LOGIN_REDIRECT_URL)},
     "COLORS": {

@@ -16,3 +16,11 @@ def script(request: HttpRequest) -> str:
 
 def edits_stylesheet(request: HttpRequest) -> str:
     return static("vapiadmin/edits.css")
+
+
+def freshness_stylesheet(request: HttpRequest) -> str:
+    return static("vapiadmin/freshness.css")
+
+
+def history_stylesheet(request: HttpRequest) -> str:
+    return static("vapiadmin/history.css")

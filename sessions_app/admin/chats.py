@@ -15,8 +15,9 @@ from django.template.response import TemplateResponse
 
 from sessions_app.admin.chat_page import read_chat_page
 from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
-from sessions_app.admin.lists import Column, ListAdmin, organization_options
+from sessions_app.admin.lists import Column, organization_options
 from sessions_app.admin.names import read_assistant_options, read_names
+from sessions_app.admin.search_first import SearchFirst
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.models import Chat, Organization, Session
 from sessions_app.models.keyset import Keyset
@@ -32,7 +33,8 @@ class ChatRow:
 
 
 @admin.register(Chat)
-class ChatAdmin(ListAdmin):
+class ChatAdmin(SearchFirst):
+    search_url = "admin:sessions_app_chat_search"
     list_heading = "Chats"
     row_template = "admin/chats/row.html"
     search_placeholder = "Find by chat name or id, or words that were said"

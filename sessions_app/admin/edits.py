@@ -28,6 +28,7 @@ from sessions_app.customers.present import Customer, present_customer
 from sessions_app.edits import settle
 from sessions_app.edits.push import patch_of
 from sessions_app.edits.standing import describe_standing
+from sessions_app.edits.write_mode import pause_all
 from sessions_app.models import Edit, Organization, Session
 from sessions_app.models.edits import UNDER_WAY_STATES, EditKind, EditState
 from sessions_app.models.keyset import Keyset
@@ -56,6 +57,7 @@ class EditAdmin(ListAdmin):
     keyset = Keyset({"created_at": "created_at"})
     filterset_class = EditFilterSet
     icon = "edit_note"
+    before_template = "admin/edits/pause_all.html"
     nothing_yet = (
         "Corrections of a session's name, status or lifetime show here, with where each of them stands."
     )
@@ -98,6 +100,7 @@ class EditAdmin(ListAdmin):
                 view(require_POST(self.withdraw_view)),
                 name="sessions_app_edit_withdraw",
             ),
+            path("pause-all/", view(require_POST(self.pause_all_view)), name="sessions_app_edit_pause_all"),
             path("<int:edit_id>/undo/", view(require_POST(self.undo_view)), name="sessions_app_edit_undo"),
             path("<int:edit_id>/retry/", view(require_POST(self.retry_view)), name="sessions_app_edit_retry"),
         ]
@@ -205,6 +208,20 @@ class EditAdmin(ListAdmin):
         transaction.on_commit(partial(tasks.enqueue, tasks.push_edit, again.pk))
         messages.success(request, "Queued again.")
         return redirect("admin:sessions_app_edit_change", again.pk)
+
+    def pause_all_view(self, request: HttpRequest) -> HttpResponse:
+        """One click stops every organization's writing; queued edits wait."""
+        if not request.user.has_perm("sessions_app.change_write_mode"):
+            raise PermissionDenied
+        reason = request.POST.get("reason", "").strip()[:2000] or "Paused everything in one click."
+        try:
+            paused = pause_all(reason, request.user)  # type: ignore[arg-type]  # as above
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        else:
+            names = ", ".join(str(organization) for organization in paused)
+            messages.success(request, f"Paused: {names}." if paused else "Nothing was writing to Vapi.")
+        return redirect("admin:sessions_app_edit_changelist")
 
     def _edit_to_settle(self, request: HttpRequest, edit_id: int) -> Edit:
         edit = self._edit(request, edit_id)

@@ -21,6 +21,8 @@ def explain(error: VapiError | NoKey) -> str:
         after = (
             f" Try again in {round(error.retry_after)} s." if error.retry_after else " Try again in a moment."
         )
+        if error.words and error.status is None:
+            return f"{' '.join(error.words)}{after}"
         return f"{_UNAVAILABLE.get(error.kind, 'Vapi could not be asked')}{_status(error)}.{after}"
     if isinstance(error, Refused) and error.status in (401, 403):
         return f"Vapi refused the organization's API key{_status(error)}."

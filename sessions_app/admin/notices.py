@@ -1,11 +1,16 @@
-"""What stands above every page: silent processes, who may write to Vapi, open conflicts. Four small queries at most."""
+"""What stands above every page: silent processes, old data, refused keys, who may write to Vapi, open conflicts.
+
+Five small queries; one more while data are old.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+from sessions_app.admin.staleness import Stale, read_stale
 from sessions_app.heartbeats import silent_kinds
 from sessions_app.models import Edit, Organization
 from sessions_app.models.edits import EditState
@@ -13,6 +18,16 @@ from sessions_app.models.organizations import WriteMode
 
 MOST_CONFLICTS = 99
 
+_READ_OF_ORGANIZATIONS = (
+    "pk",
+    "name",
+    "slug",
+    "write_mode",
+    "is_sandbox",
+    "paused_at",
+    "paused_reason",
+    "freshness_goal_seconds",
+)
 _MODE_WORDS = {
     WriteMode.OFF: "Writing is off",
     WriteMode.ON: "Writing is on",
@@ -37,10 +52,20 @@ class Mode:
 
 
 @dataclass(frozen=True)
+class Pause:
+    organization_id: int
+    organization: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
 class Notices:
     silent: tuple[str, ...]
     modes: tuple[Mode, ...]
     conflicts: int
+    pauses: tuple[Pause, ...] = ()
+    stale: tuple[Stale, ...] = ()
 
     @property
     def silent_words(self) -> str:
@@ -57,15 +82,20 @@ class Notices:
 
 
 def read_notices(who: AbstractBaseUser | AnonymousUser) -> Notices:
-    organizations = (
-        Organization.objects.visible_to(who).active().only("pk", "name", "slug", "write_mode", "is_sandbox")
-    )
+    organizations = list(Organization.objects.visible_to(who).active().only(*_READ_OF_ORGANIZATIONS))
+    silent = tuple(silent_kinds())
     conflicts = Edit.objects.visible_to(who).filter(state=EditState.CONFLICT).order_by().values_list("pk")
     return Notices(
-        silent=tuple(silent_kinds()),
+        silent=silent,
         modes=tuple(
             Mode(found.pk, str(found), found.write_mode, found.is_sandbox) for found in organizations
         ),
         # Not COUNT: beyond a hundred nobody wants to know how many.
         conflicts=len(conflicts[: MOST_CONFLICTS + 1]),
+        pauses=tuple(
+            Pause(found.pk, str(found), found.paused_at, found.paused_reason)
+            for found in organizations
+            if found.paused_at is not None
+        ),
+        stale=read_stale(organizations, silent),
     )

@@ -19,6 +19,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from sessions_app import tasks
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.edits.write_mode import change_write_mode
 from sessions_app.mirror.connection import DEFAULT_SLUG
@@ -50,7 +51,15 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
 
     class Meta:
         model = Organization
-        fields = ("slug", "name", "base_url", "api_key", "report_time_zone", "is_active")
+        fields = (
+            "slug",
+            "name",
+            "base_url",
+            "api_key",
+            "report_time_zone",
+            "freshness_goal_seconds",
+            "is_active",
+        )
         widgets = dict.fromkeys(("slug", "name", "base_url"), UnfoldAdminTextInputWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,6 +72,12 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
                 if self._stored_key
                 else "Stored encrypted and not shown again."
             )
+
+    @property
+    def may_begin(self) -> bool:
+        """Say whether what was saved lets Vapi be asked in another way than before."""
+        has_new_key = bool(self.instance.api_key) and self.instance.api_key != self._stored_key
+        return has_new_key or bool({"base_url", "is_active"} & set(self.changed_data))
 
     def clean_api_key(self) -> str:
         key = str(self.cleaned_data["api_key"]).strip()
@@ -149,7 +164,7 @@ class OrganizationAdmin(ListAdmin):
         return request.user.has_perm("sessions_app.change_organization")
 
     def get_fields(self, request: HttpRequest, obj: Organization | None = None) -> Sequence[str]:
-        fields = ["name", "base_url", "report_time_zone", "is_active"]
+        fields = ["name", "base_url", "report_time_zone", "freshness_goal_seconds", "is_active"]
         if obj is None:
             return ["slug", *fields[:2], "api_key", *fields[2:]]
         if self.has_change_permission(request) and obj.slug != DEFAULT_SLUG:
@@ -186,6 +201,14 @@ class OrganizationAdmin(ListAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"report_time_zone": settings.TIME_ZONE, "base_url": settings.VAPI_BASE_URL}
+
+    def save_model(
+        self, request: HttpRequest, obj: Organization, form: OrganizationForm, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if form.may_begin:
+            # A worker tests the key, ends a pause and pulls: nobody waits for beat.
+            tasks.enqueue(tasks.take_up, obj.pk)
 
     # Write mode --------------------------------------------------------------------------------
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
 
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.pretty import pretty_text
+from sessions_app.mirror.retry import retry_record
 from sessions_app.models import QuarantinedRecord
 from sessions_app.models.keyset import Keyset
+from sessions_app.models.runs import Stream
 
 
 @admin.register(QuarantinedRecord)
@@ -37,6 +42,21 @@ class QuarantinedRecordAdmin(ListAdmin):
         records = QuarantinedRecord.objects.visible_to(request.user)
         return records.select_related("organization").defer("payload_json")
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.retry_view))
+        return [path("<int:record_id>/retry/", view, name="quarantine_retry"), *super().get_urls()]
+
+    def retry_view(self, request: HttpRequest, record_id: int) -> HttpResponse:
+        """Try once more to store a record, from what is kept of it or from Vapi."""
+        if not (self.has_view_permission(request) and request.user.has_perm("sessions_app.refetch_session")):
+            raise PermissionDenied
+        record = self.get_queryset(request).defer(None).filter(pk=record_id).first()
+        if record is None:
+            raise Http404
+        outcome = retry_record(record)
+        (messages.success if outcome.is_stored else messages.error)(request, outcome.words)
+        return redirect("admin:sessions_app_quarantinedrecord_change", record_id)
+
     def change_view(
         self,
         request: HttpRequest,
@@ -57,5 +77,8 @@ class QuarantinedRecordAdmin(ListAdmin):
             "original": record,
             "record": record,
             "text": pretty_text(record.payload_json),
+            "may_retry": record.resolved_at is None
+            and record.stream != Stream.NAMES
+            and request.user.has_perm("sessions_app.refetch_session"),
         }
         return TemplateResponse(request, "admin/quarantine/page.html", context)

@@ -23,11 +23,13 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from sessions_app import tasks
+from sessions_app.admin.changes import FIELD_LABELS, in_words
 from sessions_app.admin.pretty import pretty_json
 from sessions_app.customers.present import present_customer
 from sessions_app.edits.queue import queue_edit, shown_values
 from sessions_app.edits.validation import LONGEST_NAME, MOST_SECONDS, STATUSES, check_changes
-from sessions_app.models import Organization, Session
+from sessions_app.edits.values import differing
+from sessions_app.models import Edit, Organization, Session
 from sessions_app.vapi.payloads import DEFAULT_EXPIRATION_SECONDS
 
 _SALT = "sessions_app.admin.session_edit.base"
@@ -132,7 +134,8 @@ def edit_session_view(site_context: dict[str, Any], request: HttpRequest, sessio
     form = _form(request, session, shown)
     if request.method == "POST" and "preview" in request.POST:
         return TemplateResponse(request, "admin/sessions/preview.html", {"preview": preview_changes(form)})
-    if request.method == "POST" and form.is_valid() and _queue(request, form):
+    stale = stand_on_now(form) if request.method == "POST" and form.is_valid() else ()
+    if request.method == "POST" and not stale and form.is_valid() and _queue(request, form):
         return redirect("admin:sessions_app_session_change", quote(session.pk))
     context = {
         **site_context,
@@ -143,8 +146,48 @@ def edit_session_view(site_context: dict[str, Any], request: HttpRequest, sessio
         "has_pending": shown != _mirrored(session),
         "preview": preview_changes(form),
         "longest_name": LONGEST_NAME,
+        "stale": stale,
     }
     return TemplateResponse(request, "admin/sessions/edit.html", context)
+
+
+@dataclass(frozen=True)
+class StaleField:
+    """A field that somebody else changed while the page was open."""
+
+    label: str
+    base: str
+    now: str
+    mine: str
+
+
+def stand_on_now(form: SessionForm) -> tuple[StaleField, ...]:
+    """Return what a stale page would have overwritten, and let the form stand on what is shown now.
+
+    Fields that the person did not touch take their new values; a form that was sent before is never stale.
+    """
+    if Edit.objects.filter(submission_key=form.cleaned_data["submission_key"]).exists():
+        return ()
+    base, shown, wanted = form.cleaned_data["base"], form.shown, form.wanted()
+    touched = differing(wanted, base, wanted)
+    moved = [field for field in differing(base, shown, touched) if differing(wanted, shown, [field])]
+    if not moved:
+        return ()
+    found = tuple(
+        StaleField(
+            FIELD_LABELS[field],
+            in_words(field, base.get(field)),
+            in_words(field, shown.get(field)),
+            in_words(field, wanted.get(field)),
+        )
+        for field in moved
+    )
+    data = {name: form.data.get(name, "") for name in form.fields}
+    for field in set(shown) - set(touched):
+        value = shown[field]
+        data[_FORM_FIELDS[field]] = "" if value is None else str(value)
+    form.data = {**data, "base": signing.dumps({"session": form.session.pk, "values": shown}, salt=_SALT)}
+    return found
 
 
 def preview_changes(form: SessionForm) -> Preview:

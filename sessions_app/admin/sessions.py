@@ -16,15 +16,22 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
+from sessions_app.admin import session_actions
 from sessions_app.admin.explanations import explain
 from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
-from sessions_app.admin.lists import Column, ListAdmin, organization_options
+from sessions_app.admin.history import history_view
+from sessions_app.admin.lists import Column, organization_options
 from sessions_app.admin.names import read_assistant_options, read_names
 from sessions_app.admin.pretty import pretty_text
+from sessions_app.admin.search_first import SearchFirst
+from sessions_app.admin.session_actions import EXTENSIONS, carry
 from sessions_app.admin.session_edit import edit_session_view
-from sessions_app.admin.session_page import SessionHead, contacts, read_head, read_session_page
+from sessions_app.admin.session_follow import FOLLOW_SECONDS, is_followed, version_of
+from sessions_app.admin.session_page import SessionHead, SessionPage, contacts, read_head, read_session_page
 from sessions_app.customers.present import Customer, present_customer
+from sessions_app.edits.queue import shown_values
 from sessions_app.mirror.connection import NoKey
+from sessions_app.mirror.freshness import read_again
 from sessions_app.mirror.refetch import adopt_session, refetch_session
 from sessions_app.models import Edit, Organization, Session, SessionPayload, SyncRun
 from sessions_app.models.edits import EditState
@@ -55,7 +62,9 @@ class SessionRow:
 
 
 @admin.register(Session)
-class SessionAdmin(ListAdmin):
+class SessionAdmin(SearchFirst):
+    search_url = "admin:sessions_app_session_search"
+    looks_up = True
     list_heading = "Sessions"
     row_template = "admin/sessions/row.html"
     nothing_yet_template = "admin/sessions/nothing_yet.html"
@@ -126,7 +135,33 @@ class SessionAdmin(ListAdmin):
         view = self.admin_site.admin_view
         own = [
             path("<path:object_id>/edit/", view(self.edit_view), name="sessions_app_session_edit"),
+            path(
+                "<path:object_id>/messages/<int:position>/",
+                view(self.message_view),
+                name="sessions_app_session_message",
+            ),
+            path(
+                "<path:object_id>/complete/",
+                view(require_POST(self.complete_view)),
+                name="sessions_app_session_complete",
+            ),
+            path(
+                "<path:object_id>/extend/",
+                view(require_POST(self.extend_view)),
+                name="sessions_app_session_extend",
+            ),
+            path(
+                "<path:object_id>/delete-at-vapi/",
+                view(self.delete_at_vapi_view),
+                name="sessions_app_session_gone",
+            ),
+            path(
+                "<path:object_id>/follow/",
+                view(require_POST(self.follow_view)),
+                name="sessions_app_session_follow",
+            ),
             path("<path:object_id>/live/", view(self.live_view), name="sessions_app_session_live"),
+            path("<path:object_id>/changes/", view(self.changes_view), name="sessions_app_session_changes"),
             path("<path:object_id>/payload/", view(self.payload_view), name="sessions_app_session_payload"),
             path(
                 "<path:object_id>/refetch/",
@@ -158,14 +193,38 @@ class SessionAdmin(ListAdmin):
         if session is None:
             return self._not_mirrored(request, unquote(object_id))
         page = read_session_page(request.user, session, whole=request.GET.get("turns") == "all")
-        context = self._page_context(request, page.head) | {"page": page}
+        context = self._follow_context(request, page, request.GET.get("turns", ""))
         return TemplateResponse(request, "admin/sessions/page.html", context)
+
+    def follow_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let an active session be read again, by all who have it open; answer what changed since it was shown."""
+        session = self._session(request, object_id)
+        if session.status == "active" and session.missing_since is None:
+            read_again(session)
+        whole = self.get_queryset(request).select_related("stored_payload").get(pk=session.pk)
+        turns = request.POST.get("turns", "")
+        page = read_session_page(request.user, whole, whole=turns == "all")
+        if request.POST.get("shown") == version_of(page):
+            return HttpResponse(status=204)
+        context = self._follow_context(request, page, turns)
+        return TemplateResponse(request, "admin/sessions/follow.html", context)
+
+    def _follow_context(self, request: HttpRequest, page: SessionPage, turns: str) -> dict[str, Any]:
+        return self._page_context(request, page.head) | {
+            "page": page,
+            "turns": turns,
+            "shown_version": version_of(page),
+            "follow_seconds": FOLLOW_SECONDS if is_followed(page) else 0,
+        }
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The head and the edits of a session, asked for while an edit is under way."""
         head = read_head(request.user, self._session(request, object_id))
         context = self._page_context(request, head) | {"head": head}
         return TemplateResponse(request, "admin/sessions/live.html", context)
+
+    def changes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return history_view(request, self._session(request, object_id))
 
     def payload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         session = self._session(request, object_id)
@@ -185,6 +244,10 @@ class SessionAdmin(ListAdmin):
             "may_view_edits": user.has_perm("sessions_app.view_edit"),
             "may_view_chats": user.has_perm("sessions_app.view_chat"),
             "may_view_costs": user.has_perm("sessions_app.view_costline"),
+            "may_edit_messages": user.has_perm("sessions_app.edit_messages"),
+            "may_delete": user.has_perm("sessions_app.delete_at_vapi"),
+            "actions": carry(head.session, shown_values(head.session)) if head.can_edit else None,
+            "extensions": EXTENSIONS,
         }
 
     def _session(self, request: HttpRequest, object_id: str) -> Session:
@@ -246,16 +309,39 @@ class SessionAdmin(ListAdmin):
     # Editing -----------------------------------------------------------------------------------
 
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        session = self._session_to(request, object_id, "edit_session")
+        return edit_session_view(self._form_context(request, session, "Edit session"), request, session)
+
+    def complete_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return session_actions.complete_view(request, self._session_to(request, object_id, "edit_session"))
+
+    def extend_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return session_actions.extend_view(request, self._session_to(request, object_id, "edit_session"))
+
+    def delete_at_vapi_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        session = self._session_to(request, object_id, "delete_at_vapi")
+        return session_actions.delete_view(
+            self._form_context(request, session, "Delete at Vapi"), request, session
+        )
+
+    def message_view(self, request: HttpRequest, object_id: str, position: int) -> HttpResponse:
+        session = self._session_to(request, object_id, "edit_messages")
+        context = self._form_context(request, session, "Correct a message")
+        return session_actions.message_view(context, request, session, position)
+
+    def _session_to(self, request: HttpRequest, object_id: str, right: str) -> Session:
         session = self._session(request, object_id)
-        if not request.user.has_perm("sessions_app.edit_session"):
+        if not request.user.has_perm(f"sessions_app.{right}"):
             raise PermissionDenied
-        context = {
+        return session
+
+    def _form_context(self, request: HttpRequest, session: Session, title: str) -> dict[str, Any]:
+        return {
             **self.admin_site.each_context(request),
-            "title": "Edit session",
+            "title": title,
             "opts": self.opts,
             "original": session,
         }
-        return edit_session_view(context, request, session)
 
 
 def _go(request: HttpRequest, url_name: str, pk: str) -> HttpResponse:

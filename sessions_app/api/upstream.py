@@ -40,7 +40,7 @@ def vapi_answers() -> Iterator[None]:
 
 
 def _unavailable(error: Unavailable) -> VapiUnavailable:
-    answer = VapiUnavailable()
+    answer = VapiUnavailable(" ".join(error.words) if error.words and error.status is None else None)
     if error.retry_after is not None:
         answer.wait = math.ceil(error.retry_after)  # type: ignore[attr-defined]  # DRF makes Retry-After of it
     return answer

@@ -44,3 +44,12 @@ def change_write_mode(
         extra={"organization": organization.slug, "mode": mode, "author": author.pk if author else None},
     )
     return True
+
+
+def pause_all(reason: str, author: AbstractBaseUser | None = None) -> list[Organization]:
+    """Pause every organization that writes; those that are off stay off. Returns the paused ones.
+
+    Raises ValidationError. Takes effect before the next write of any worker.
+    """
+    writing = Organization.objects.filter(write_mode=WriteMode.ON).order_by("slug")
+    return [found for found in writing if change_write_mode(found, WriteMode.PAUSED, reason, author)]

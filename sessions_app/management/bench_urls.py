@@ -5,12 +5,11 @@ from __future__ import annotations
 from uuid import uuid4
 
 from django.http import HttpRequest, JsonResponse
-from django.urls import path
+from django.urls import include, path
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from sessions_app.models import Organization, WebhookEvent
-from vapiadmin.urls import urlpatterns as of_the_product
 
 _organization_ids: list[int] = []
 
@@ -28,4 +27,4 @@ def insert_one_row(request: HttpRequest) -> JsonResponse:
     return JsonResponse({})
 
 
-urlpatterns = [path("minimal/", insert_one_row), *of_the_product]
+urlpatterns = [path("minimal/", insert_one_row), path("", include("vapiadmin.urls"))]

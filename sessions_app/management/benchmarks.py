@@ -24,6 +24,7 @@ from sessions_app.mirror.sync import sync_stream
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import Organization, Session
 from sessions_app.models.organizations import WriteMode
+from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunState, Stream
 from sessions_app.vapi.client import Listing
 
@@ -74,6 +75,9 @@ def sandbox(sessions: int) -> Iterator[Organization]:
             api_key="sandbox-key",
             is_sandbox=True,
             write_mode=WriteMode.ON,
+            # The budget is lifted: it would be all that is measured.
+            requests_per_second=1_000_000,
+            concurrent_requests=1_000,
         )
     finally:
         process.terminate()
@@ -120,7 +124,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
 
 def _download_and_parse(organization: Organization) -> int:
     spec, seen = STREAMS[Stream.SESSIONS], 0
-    with open_client(organization) as client:
+    with open_client(organization, Purpose.BACKFILL) as client:
         walk = Walk(partial(client.list_stream, spec.path), Listing(), partial(client.get_stream, spec.path))
         for step in walk.steps():
             records, _ = parse_results(spec, step.results, step.text_replaced)

@@ -29,6 +29,7 @@ _OPERATE = (
     "view_syncrun",
     "add_syncrun",
     "view_quarantinedrecord",
+    "view_schemadrift",
     "view_webhookevent",
     "replay_webhookevent",
     "view_edittransition",

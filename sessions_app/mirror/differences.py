@@ -20,32 +20,38 @@ def find_differences(old: JsonObject, new: JsonObject, *, inside_artifact: bool 
     changes: Changes = {}
     for name in {**old, **new}:
         before, after = old.get(name), new.get(name)
-        if before == after or not differs(name, before, after, inside_artifact=inside_artifact):
-            continue
-        change = _change(before, after, inside_artifact=inside_artifact or name == ARTIFACT)
-        if change:
-            changes[name] = change
+        if before != after:
+            change = _change(name, before, after, inside_artifact=inside_artifact)
+            if change:
+                changes[name] = change
     return changes
 
 
-def _change(before: Any, after: Any, *, inside_artifact: bool) -> Any:
-    if isinstance(before, list | None) and isinstance(after, list | None):
-        return _slice(before or [], after or [])
+def _change(name: str, before: Any, after: Any, *, inside_artifact: bool) -> Any:
+    """Return the smallest change; None where only an address is signed anew. What is equal is not walked through."""
     if isinstance(before, dict) and isinstance(after, dict):
-        inner = find_differences(before, after, inside_artifact=inside_artifact)
+        inner = find_differences(before, after, inside_artifact=inside_artifact or name == ARTIFACT)
         return {"fields": inner} if inner else None
-    return [before, after]
+    if isinstance(before, list | None) and isinstance(after, list | None):
+        change: Any = _slice(before or [], after or [])
+        before, after = change["old"], change["new"]
+    else:
+        change = [before, after]
+    return change if differs(name, before, after, inside_artifact=inside_artifact) else None
 
 
-def _slice(before: list[Any], after: list[Any]) -> Changes | None:
-    """Leave out what both begin and end with; None where nothing is left, as null and [] are the same."""
+def _slice(before: list[Any], after: list[Any]) -> Changes:
+    """Leave out what both begin and end with."""
     shorter = min(len(before), len(after))
     start = next((at for at in range(shorter) if before[at] != after[at]), shorter)
     ending = 0
     while ending < shorter - start and before[-1 - ending] == after[-1 - ending]:
         ending += 1
-    old, new = before[start : len(before) - ending], after[start : len(after) - ending]
-    return {"from": start, "old": old, "new": new} if old or new else None
+    return {
+        "from": start,
+        "old": before[start : len(before) - ending],
+        "new": after[start : len(after) - ending],
+    }
 
 
 def undo_differences(state: JsonObject, changes: Mapping[str, Any]) -> JsonObject:

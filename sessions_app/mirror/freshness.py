@@ -129,10 +129,14 @@ def _ask_once(list_page: Callable[[Listing], Page], listing: Listing) -> Page:
 # What a person looks for -----------------------------------------------------------------------------
 
 
-def top_up(organizations: Sequence[Organization]) -> list[Organization]:
-    """Sweep for a search, waiting a moment at most. Returns those that Vapi was too slow for, or did not answer."""
+def top_up(organizations: Sequence[Organization], look_for: str = "") -> list[Organization]:
+    """Sweep for a search, and look at Vapi for `look_for`; both at once, waiting a moment at most.
+
+    Returns the organizations that Vapi was too slow for or gave no answer.
+    """
     sweep = partial(sweep_head, every=TOP_UP_EVERY, purpose=Purpose.PERSON)
-    return _wait({one: begin(("head", one.pk), partial(sweep, one)) for one in organizations})
+    asking = [(one, begin(("head", one.pk), partial(sweep, one))) for one in organizations]
+    return _wait([*asking, *_begin_look_up(organizations, look_for)])
 
 
 def look_up(organizations: Sequence[Organization], text: str) -> list[Organization]:
@@ -140,15 +144,18 @@ def look_up(organizations: Sequence[Organization], text: str) -> list[Organizati
 
     Returns the organizations that could not be asked in a moment. What nobody knew is not asked again for 30 s.
     """
+    return _wait(_begin_look_up(organizations, text))
+
+
+def _begin_look_up(organizations: Sequence[Organization], text: str) -> list[tuple[Organization, Work]]:
     questions = questions_for(text)
     if not questions:
         return []
     digest = _digest("search", text.strip())
-    asking = {
-        one: begin(("search", one.pk, digest), partial(_look_up, one, digest, questions))
+    return [
+        (one, begin(("search", one.pk, digest), partial(_look_up, one, digest, questions)))
         for one in organizations
-    }
-    return _wait(asking)
+    ]
 
 
 def questions_for(text: str) -> list[Listing]:
@@ -206,8 +213,9 @@ def _read_again(organization: Organization, session_id: str) -> None:
 # Sharing ---------------------------------------------------------------------------------------------
 
 
-def _wait(asking: dict[Organization, Work]) -> list[Organization]:
-    return [one for one, work in asking.items() if not work.has_ended() or work.problem is not None]
+def _wait(asking: Sequence[tuple[Organization, Work]]) -> list[Organization]:
+    late = {one.pk: one for one, work in asking if not work.has_ended() or work.problem is not None}
+    return list(late.values())
 
 
 def _claim_lookup(organization: Organization, digest: str, every: timedelta) -> bool:

@@ -14,6 +14,7 @@ from sessions_app.mirror.walk import Walk
 from sessions_app.models import ApiToken, Organization, Session
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.mirrored import MissingReason
+from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
 from sessions_app.vapi.errors import Gone, VapiError
@@ -24,7 +25,7 @@ def refetch_session(organization: Organization, session_id: str) -> Session | No
 
     Raises VapiError or NoKey when Vapi could not be asked; nothing changes then.
     """
-    with open_client(organization) as client:
+    with open_client(organization, Purpose.PERSON) as client:
         try:
             found = mirror_one(client, organization, session_id)
         except Gone:
@@ -43,7 +44,7 @@ def adopt_session(session_id: str, who: AbstractBaseUser | AnonymousUser | ApiTo
     problem: VapiError | None = None
     for organization in Organization.objects.visible_to(who).filter(is_active=True):
         try:
-            with open_client(organization) as client:
+            with open_client(organization, Purpose.PERSON) as client:
                 found = mirror_one(client, organization, session_id)
                 if found is not None:
                     _mirror_chats_of(client, organization, session_id)

@@ -26,6 +26,7 @@ from sessions_app.mirror.windows import (
     window_listing,
 )
 from sessions_app.models import Organization, SyncRun, Watermark
+from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, Stream
 from sessions_app.vapi.client import Listing, VapiClient
 
@@ -72,7 +73,7 @@ def sync_stream(
     with (
         hold_lease(organization, stream, kind) as lease,
         open_run(organization, stream, kind, lease, started_by_id) as run,
-        open_client(organization) as client,
+        open_client(organization, _purpose(stream, kind)) as client,
         _collected_by_page(),
     ):
         pull = _Pull(organization, stream, client, lease, run, progress)
@@ -112,6 +113,10 @@ def _kind(organization: Organization, stream: Stream, *, full: bool) -> RunKind:
     # While the first backfill is under way elsewhere, what is new arrives beside it.
     done = watermark.backfilled_at is not None or is_held(organization, stream, RunKind.BACKFILL)
     return RunKind.INCREMENTAL if done else RunKind.BACKFILL
+
+
+def _purpose(stream: Stream, kind: RunKind) -> Purpose:
+    return Purpose.NAMES if stream == Stream.NAMES else Purpose(kind.value)
 
 
 class _Pull:

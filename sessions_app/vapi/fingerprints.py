@@ -28,6 +28,10 @@ def content_hash(payload: JsonObject) -> str:
 
 def differs(name: str, old: object, new: object, *, inside_artifact: bool) -> bool:
     """Say whether two values of one field differ in more than how an address is signed."""
+    if old == new:
+        return False
+    if not inside_artifact and not _MAYBE_VOLATILE.search(dump_bytes({name: old})):
+        return True
     return bool(
         _lasting("", {name: old}, inside=inside_artifact) != _lasting("", {name: new}, inside=inside_artifact)
     )

@@ -135,4 +135,5 @@
   document.addEventListener("click", copyText);
   document.addEventListener("submit", sendOnce);
   document.addEventListener("htmx:afterSwap", refreshTimes);
+  document.addEventListener("htmx:afterSettle", () => foldLongTexts(document));
 })();

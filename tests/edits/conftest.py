@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from sessions_app.edits.queue import queue_edit, shown_values
 from sessions_app.mirror.refetch import refetch_session
 from sessions_app.models import Edit, Organization, Session
+from sessions_app.models.requests import Budget
 from sessions_app.vapi import Fetched, VapiClient
 from tests.sandbox_process import SandboxProcess
 
@@ -48,8 +49,13 @@ def remote(sandbox: SandboxProcess, session: Session) -> Callable[[], Any]:
 
 @pytest.fixture
 def make_due() -> Callable[[Edit], None]:
-    """Let the time pass that an edit waits for."""
-    return lambda edit: _set(edit, next_attempt_at=Now() - timedelta(seconds=1))
+    """Let the time pass that an edit waits for, and everybody after a 429."""
+
+    def make(edit: Edit) -> None:
+        _set(edit, next_attempt_at=Now() - timedelta(seconds=1))
+        Budget.objects.update(cool_down_until=None)
+
+    return make
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sessions_app.management.bootstrap import SANDBOX_BUDGET
 from sessions_app.models import Organization
 from sessions_app.models.organizations import WriteMode
 from sessions_app.vapi.json import parse_json
@@ -29,6 +30,7 @@ def other_organization(organization: Organization, sandbox: SandboxProcess) -> O
         api_key=sandbox.keys[1],
         is_sandbox=True,
         write_mode=WriteMode.ON,
+        **SANDBOX_BUDGET,
     )
 
 

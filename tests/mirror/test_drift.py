@@ -102,7 +102,12 @@ def test_no_value_is_kept(organization: Organization, record: Make) -> None:
 
 
 def test_chats_are_looked_at_by_their_own_schema(organization: Organization) -> None:
-    chat = {"id": "c1", "orgId": ORG, "createdAt": NOON.isoformat(), "updatedAt": NOON.isoformat()}
+    chat: dict[str, object] = {
+        "id": "c1",
+        "orgId": ORG,
+        "createdAt": NOON.isoformat(),
+        "updatedAt": NOON.isoformat(),
+    }
     chat |= {"input": "hello", "status": "active", "costs": [{"type": "session", "cost": 1}]}
     mirror_chats(organization, [parse_chat(chat)], asked_at=NOW)
 

@@ -14,8 +14,8 @@ USAGE_ERROR = 2
 
 class Command(BaseCommand):
     help = (
-        "Turn sending edits to Vapi on, off or paused. Without --organization off and paused turn all "
-        "organizations; on asks for one where there are several."
+        "Turn sending edits to Vapi on, off or paused. Without --organization off turns all organizations, paused "
+        "those that are on; on asks for one where there are several."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,6 +43,9 @@ def _chosen(mode: str, slug: str | None) -> list[Organization]:
     found = list(every)
     if not found:
         raise CommandError("There is no organization yet.", returncode=USAGE_ERROR)
+    if mode == WriteMode.PAUSED and len(found) > 1:
+        # What is off stays off: pausing it would be one step towards sending its drafts.
+        return [one for one in found if one.write_mode != WriteMode.OFF]
     if mode == WriteMode.ON and len(found) > 1:
         raise CommandError("Say which organization: --organization SLUG.", returncode=USAGE_ERROR)
     return found

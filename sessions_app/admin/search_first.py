@@ -1,0 +1,62 @@
+"""The search box of sessions and chats: before the list is shown, Vapi is asked for what is new and what is not here.
+
+A search is a POST, since it may write what it finds, and leads to the list's own address, which changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+
+from sessions_app.admin.lists import ListAdmin
+from sessions_app.mirror.freshness import top_up
+from sessions_app.models import Organization
+
+_NOT_FILTERS = ("csrfmiddlewaretoken", "cursor")
+
+
+class SearchFirst(ListAdmin):
+    """A list whose search box asks Vapi first, a moment at most."""
+
+    search_url: ClassVar[str]
+    # Whether Vapi's own filters can be asked for one of its rows.
+    looks_up: ClassVar[bool] = False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.search_view))
+        return [path("search/", view, name=self.search_url.removeprefix("admin:")), *super().get_urls()]
+
+    def search_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = {
+            name: str(value)
+            for name, value in request.POST.items()
+            if name not in _NOT_FILTERS and str(value).strip()
+        }
+        text = asked.get("search", "")
+        if text:
+            reachable = Organization.objects.visible_to(request.user).reachable()
+            late = top_up(list(reachable), text if self._is_unknown(request, text) else "")
+            if late:
+                messages.warning(request, _slow(late))
+        return redirect(f"../?{urlencode(asked)}" if asked else "../")
+
+    def _is_unknown(self, request: HttpRequest, text: str) -> bool:
+        if not self.looks_up:
+            return False
+        found, errors = self.filter_rows(self.get_queryset(request), {"search": text})
+        return not errors and not found.exists()
+
+
+def _slow(late: Sequence[Organization]) -> str:
+    names = ", ".join(map(str, late))
+    return f"Vapi is slow or away ({names}): what is newest may not show here yet. Search again in a moment."
