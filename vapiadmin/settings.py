@@ -307,7 +307,6 @@ UNFOLD = {
         "sessions_app.admin.assets.stylesheet",
         "sessions_app.admin.assets.edits_stylesheet",
         "sessions_app.admin.assets.history_stylesheet",
-        "sessions_app.admin.assets.history_stylesheet",
         "sessions_app.admin.assets.freshness_stylesheet",
     ],
     "SCRIPTS": ["sessions_app.admin.assets.script"],
