@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions_app.api import documents
-from sessions_app.api.edits import ask_for_push, present_edit
+from sessions_app.api.edits import ask_for_push, present_edit, refuse_null_name
 from sessions_app.api.etags import demand_match, etag_of, is_known
 from sessions_app.api.lists import (
     ListView,
@@ -192,7 +192,9 @@ def _correction(body: object) -> tuple[dict[str, object], str]:
     """Return the fields by Vapi's names and the reason, as the body gives them; 400 where it is none."""
     if not isinstance(body, dict):
         raise ValidationError({"detail": ["Send an object."]})
-    refuse_unknown(body, EDITABLE | {"reason"})
+    refuse_unknown(body, EDITABLE | {"reason"}, kind="field")
+    if "name" in body:
+        refuse_null_name(body["name"])
     reason = body.get("reason", "")
     if not isinstance(reason, str) or len(reason) > _LONGEST_REASON or make_safe(reason)[1]:
         raise ValidationError({"reason": [f"Enter text of at most {_LONGEST_REASON} characters."]})
