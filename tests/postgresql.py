@@ -168,7 +168,7 @@ def _await(server: Server) -> None:
     status = server.folder / "data" / "postmaster.pid"
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.process.poll() is None:
-        if status.is_file() and status.read_text().splitlines()[-1].strip() == "ready":
+        if status.is_file() and status.read_text().split()[-1:] == ["ready"]:
             return
         time.sleep(0.05)
     server.stop()

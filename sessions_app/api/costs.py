@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions_app.api.permissions import reader_of
-from sessions_app.api.views import RestView
+from sessions_app.api.views import RestView, refuse_repeated
 from sessions_app.costs.coverage import read_coverage
 from sessions_app.costs.period import DEFAULT, NAMED
 from sessions_app.costs.query import FILTERS, GROUPS, BadQuery, CostQuery, parse_query
@@ -119,6 +119,7 @@ class CostSummaryView(RestView):
 def _read_query(
     request: Request, visible: tuple[Organization, ...]
 ) -> tuple[CostQuery, tuple[Organization, ...]]:
+    refuse_repeated(request.query_params, ("period", "day__gte", "day__lte"))
     parameters = dict(request.query_params.lists())
     named = {slug.strip() for text in parameters.get("organization", ()) for slug in str(text).split(",")}
     chosen = tuple(each for each in visible if each.slug in named) or visible

@@ -149,6 +149,12 @@ def present_edit(edit: Edit, slugs: Mapping[int, str]) -> Row:
     return _present(dict(Edit.objects.filter(pk=edit.pk).values(*COLUMNS).get()), slugs)
 
 
+def refuse_null_name(name: object) -> None:
+    """400 for null, which Vapi does not take for a name and which may not be meant to clear it."""
+    if name is None:
+        raise ValidationError({"name": ["Enter text; an empty string clears the name."]})
+
+
 def _present(row: Row, slugs: Mapping[int, str]) -> Row:
     shown: Row = {}
     for name, value in with_organization(row, slugs).items():
@@ -180,5 +186,8 @@ def _edit_of(request: Request, edit_id: int) -> Edit:
 def _choices(body: Any) -> dict[str, object]:
     if not isinstance(body, dict) or not isinstance(body.get("fields"), dict):
         raise ValidationError({"fields": ['Send {"fields": {"name": "mine" | "theirs" | {"value": ...}}}.']})
-    refuse_unknown(body, frozenset({"fields"}))
+    refuse_unknown(body, frozenset({"fields"}), kind="field")
+    choice_of_name = body["fields"].get("name")
+    if isinstance(choice_of_name, dict) and "value" in choice_of_name:
+        refuse_null_name(choice_of_name["value"])
     return {camel_case(name): choice for name, choice in body["fields"].items()}

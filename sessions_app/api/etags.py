@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from django.utils.http import parse_etags
+from rest_framework.exceptions import ValidationError
 
 from sessions_app.api.views import PreconditionFailed, PreconditionRequired
 from sessions_app.models import Edit, Session
@@ -27,9 +28,13 @@ def etag_of(session: Session, newest_edit: Edit | None) -> str:
 
 
 def demand_match(if_match: str | None, etag: str) -> None:
-    """428 without If-Match, 412 where it does not hold the tag."""
+    """428 without If-Match, 400 where it holds no tag at all, 412 where it does not hold this one."""
     if not if_match:
         raise PreconditionRequired
+    if not parse_etags(if_match.strip()):
+        raise ValidationError(
+            {"detail": ["If-Match must be the ETag as it was answered, quotes and all, or *."]}
+        )
     if not _holds(if_match, etag):
         raise PreconditionFailed
 

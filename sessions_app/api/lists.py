@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from sessions_app.api.permissions import reader_of
-from sessions_app.api.views import RestView
+from sessions_app.api.views import RestView, refuse_repeated, refuse_unknown_organizations
 from sessions_app.costs.coverage import complete_as_of
 from sessions_app.models import Organization
 from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
@@ -48,7 +48,7 @@ class ListView(RestView):
     def get(self, request: Request, **path: str) -> Response:
         slugs = organization_slugs(request)
         queryset = self.narrowed(self.rows.visible_to(reader_of(request)), path)
-        page = self._page(request, self._filtered(request, queryset), list(slugs))
+        page = self._page(request, self._filtered(request, queryset, slugs), list(slugs))
         results = self.present([dict(row) for row in page.rows], slugs)
         response = Response(
             {
@@ -82,10 +82,12 @@ class ListView(RestView):
     def present_row(self, row: Row, slugs: Mapping[int, str]) -> Row:
         return with_organization(row, slugs)
 
-    def _filtered(self, request: Request, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def _filtered(self, request: Request, queryset: QuerySet[Any], slugs: Mapping[int, str]) -> QuerySet[Any]:
+        refuse_repeated(request.query_params, PAGE_PARAMETERS)
         asked = self.filter_set(request.query_params, queryset, other_names=PAGE_PARAMETERS)
         if not asked.form.is_valid():
             raise ValidationError(_errors_of(asked.form))
+        refuse_unknown_organizations(asked.form.cleaned_data.get("organization", ()), slugs.values())
         filtered: QuerySet[Any] = asked.qs
         return filtered
 
@@ -110,7 +112,7 @@ class ListView(RestView):
 
 def _errors_of(form: Form) -> dict[str, list[str]]:
     return {
-        ("detail" if name == NON_FIELD_ERRORS else name): [str(error) for error in errors]
+        ("detail" if name == NON_FIELD_ERRORS else name[:50]): [str(error) for error in errors]
         for name, errors in form.errors.items()
     }
 

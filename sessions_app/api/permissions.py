@@ -24,18 +24,19 @@ PERMISSIONS: Mapping[str, str] = {
     Scope.COSTS_READ: "sessions_app.view_costline",
     Scope.RUNS_READ: "sessions_app.view_syncrun",
 }
-_LIKE_GET = {"HEAD", "OPTIONS"}
 
 
 class ScopePermission(BasePermission):
     """Asks a token for the scope, and a person for the permission, that the view names for the method.
 
     `required_scopes` maps methods to scopes; `required_permissions`, where a view has it, methods to permissions.
-    A method that is not named may be used by nobody.
+    A method that is not named may be used by nobody. One that the view does not have at all is answered by 405.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        method = "GET" if request.method in _LIKE_GET else str(request.method)
+        if request.method not in view.allowed_methods:
+            return SignedIn().has_permission(request, view)
+        method = "GET" if request.method == "HEAD" else str(request.method)
         scope = getattr(view, "required_scopes", {}).get(method)
         if isinstance(request.auth, ApiToken):
             return scope is not None and scope in request.auth.scopes

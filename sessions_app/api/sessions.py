@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions_app.api import documents
-from sessions_app.api.edits import ask_for_push, present_edit
+from sessions_app.api.edits import ask_for_push, present_edit, refuse_null_name
 from sessions_app.api.etags import demand_match, etag_of, is_known
 from sessions_app.api.lists import (
     ListView,
@@ -96,7 +96,7 @@ class SessionList(ListView):
         """Queue a new session; 202 and the edit, whose session_id is known once it is applied."""
         refuse_unknown(request.query_params, frozenset())
         body = _object(request.data)
-        refuse_unknown(body, CREATABLE | {"organization", "reason"})
+        refuse_unknown(body, CREATABLE | {"organization", "reason"}, kind="field")
         fields = {camel_case(name): value for name, value in body.items() if name in CREATABLE}
         if isinstance(fields.get("customer"), dict):
             fields["customer"] = {camel_case(name): value for name, value in fields["customer"].items()}
@@ -260,7 +260,9 @@ def _detail(request: Request, session: Session, newest: Edit | None) -> dict[str
 def _correction(body: object) -> tuple[dict[str, object], list[dict[str, Any]] | None, str]:
     """Return the fields by Vapi's names, or operations on messages, and the reason; 400 where it is none."""
     given = _object(body)
-    refuse_unknown(given, EDITABLE | {"reason", "messages"})
+    refuse_unknown(given, EDITABLE | {"reason", "messages"}, kind="field")
+    if "name" in given:
+        refuse_null_name(given["name"])
     fields = {camel_case(name): value for name, value in given.items() if name in EDITABLE}
     operations = given.get("messages")
     if operations is None:
@@ -276,7 +278,7 @@ def _operations(given: object) -> list[dict[str, Any]]:
     if len(given) > _MOST_OPERATIONS:
         raise ValidationError({"messages": [f"Send at most {_MOST_OPERATIONS}."]})
     for entry in given:
-        refuse_unknown(entry, frozenset({"do", "position", "text", "digest"}))
+        refuse_unknown(entry, frozenset({"do", "position", "text", "digest"}), kind="field")
     return given
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
-from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.views.defaults import page_not_found
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,12 +24,14 @@ class RestView(APIView):
 
     required_scopes: ClassVar[Mapping[str, str]] = {}
     required_permissions: ClassVar[Mapping[str, str]] = {}
-    # OPTIONS describes nothing: the OpenAPI document does.
-    metadata_class = None
+    # No OPTIONS: it would describe nothing that the OpenAPI document does not.
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, EditMoved):
             exc = Conflict(exc.messages[0])
+        elif isinstance(exc, RequestDataTooBig):
+            exc = TooLarge()
         elif isinstance(exc, DjangoValidationError):
             exc = ValidationError(errors_of(exc))
         return super().handle_exception(exc)
@@ -47,6 +50,12 @@ class Conflict(APIException):
     status_code = 409
     default_detail = "This can no longer be done."
     default_code = "conflict"
+
+
+class TooLarge(APIException):
+    status_code = 413
+    default_detail = "The body is too large."
+    default_code = "too_large"
 
 
 class PreconditionFailed(APIException):
@@ -104,8 +113,29 @@ def storable(text: str) -> str:
     return text
 
 
-def refuse_unknown(given: Mapping[str, object], known: frozenset[str]) -> None:
+def refuse_unknown(given: Mapping[str, object], known: frozenset[str], *, kind: str = "parameter") -> None:
     """400 for a parameter or field that is not known here."""
     unknown = sorted(set(given) - known)
     if unknown:
-        raise ValidationError({name[:50]: ["This is not known here."] for name in unknown})
+        raise ValidationError({name[:50]: [f"Unknown {kind}."] for name in unknown})
+
+
+def refuse_repeated(parameters: QueryDict, names: Iterable[str]) -> None:
+    """400 for a parameter that takes one value and is given several."""
+    repeated = [name for name in names if len(parameters.getlist(name)) > 1]
+    if repeated:
+        raise ValidationError({name: ["Give this parameter once."] for name in repeated})
+
+
+def refuse_unknown_organizations(slugs: Iterable[str], known: Collection[str]) -> None:
+    """400 for organizations that are not here, or not for this reader."""
+    unknown = sorted(set(slugs) - {*known})
+    if unknown:
+        raise ValidationError({"organization": [f"No such organization: {', '.join(unknown)[:200]}."]})
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that leads nowhere: in JSON below /api/, else with the page for people."""
+    if not request.path_info.startswith("/api/"):
+        return page_not_found(request, exception)
+    return JsonResponse({"detail": "There is nothing at this address."}, status=404)

@@ -51,6 +51,8 @@ def _name(value: object) -> str:
         raise ValueError("Enter text.")
     if len(value) > LONGEST_NAME:
         raise ValueError(f"Vapi takes at most {LONGEST_NAME} characters; this has {len(value)}.")
+    if value and not value.strip():
+        raise ValueError("A name of nothing but spaces can't be seen. Leave it empty to clear it.")
     if make_safe(value)[1]:
         raise ValueError("This text holds characters that cannot be stored.")
     if REDACTED in value:

@@ -79,13 +79,25 @@ def check_vapi(base_url: str, key: str) -> None:
         with VapiClient(base_url, key) as client:
             client.list_sessions(Listing(limit=1))
     except Refused as refused:
+        # A refusal without words is some proxy's page.
+        if refused.status == 404 or not refused.words:
+            raise _not_vapi(base_url, str(refused.status)) from None
         raise DidNotStart(
             f"Vapi at {base_url} refused VAPI_API_KEY ({refused.status}): use the organization's private key."
         ) from None
     except Unavailable as unavailable:
+        if unavailable.kind == "bad_body" or 300 <= (unavailable.status or 0) < 400:
+            raise _not_vapi(base_url, str(unavailable.status or "something unreadable")) from None
         if unavailable.kind != "rate_limited":
             raise DidNotStart(
                 f"Vapi at {base_url} cannot be reached ({unavailable.kind}): check the network and VAPI_BASE_URL."
             ) from None
     except VapiError as error:
         raise DidNotStart(f"Vapi at {base_url}: {error}.") from None
+
+
+def _not_vapi(base_url: str, answer: str) -> DidNotStart:
+    return DidNotStart(
+        f"VAPI_BASE_URL does not look like Vapi: {base_url} answered, but not as Vapi does ({answer})."
+        " Vapi's address is https://api.vapi.ai, in Europe https://api.eu.vapi.ai."
+    )

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import django_filters
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import QuerySet
 
 from sessions_app.models import Chat, CostLine, Coverage, Edit, EditTransition, Organization, Session, SyncRun
@@ -137,7 +136,7 @@ class StrictFilterSet(django_filters.FilterSet):
             known = self.filters.get(name)
             if known is None:
                 if name not in self.other_names:
-                    strange.append((NON_FIELD_ERRORS, f"Unknown parameter: {name[:50]}"))
+                    strange.append((name, "Unknown parameter."))
             elif not issubclass(known.field_class, _LIST_FIELDS) and _is_repeated(self.data, name):
                 strange.append((name, "Give this parameter once."))
         return strange

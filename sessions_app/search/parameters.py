@@ -116,6 +116,8 @@ class MomentField(forms.CharField):
     def _edge_of(self, day: date) -> datetime:
         if not self.takes_end_of_day:
             return timezone.make_aware(datetime.combine(day, time()))
+        if day == date.max:
+            return datetime.max.replace(tzinfo=UTC)
         return timezone.make_aware(datetime.combine(day + timedelta(days=1), time())) - timedelta(
             microseconds=1
         )

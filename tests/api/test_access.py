@@ -70,8 +70,23 @@ def test_writing_needs_its_scope(program: MakeClient, path: str) -> None:
 @pytest.mark.parametrize("path", [*READS, *WRITES])
 def test_other_methods_are_refused(program: MakeClient, path: str) -> None:
     everything = program()
-    assert everything.delete(path).status_code in {403, 405}
-    assert everything.put(path).status_code in {403, 405}
+    for answer in (everything.delete(path), everything.put(path), everything.options(path)):
+        assert answer.status_code == 405
+        assert answer.json()["detail"].startswith("Method")
+        assert set(answer["Allow"].split(", ")) <= {"GET", "HEAD", "POST", "PATCH"}
+    assert Client().delete(path).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/"])
+def test_the_document_is_only_read(admin_client: Client, path: str) -> None:
+    assert admin_client.post(path).status_code == 405
+
+
+def test_a_body_that_is_too_large_is_not_read(program: MakeClient) -> None:
+    body = b"[" + b"0," * 2_000_000 + b"0]"
+    answer = program().patch("/api/v1/sessions/s1/", body, content_type="application/json")
+    assert answer.status_code == 413
+    assert answer.json() == {"detail": "The body is too large."}
 
 
 def test_people_read_by_their_permissions(
@@ -139,7 +154,7 @@ def test_a_token_is_stored_hashed_and_its_use_noted_once_a_minute(
 def test_an_unknown_parameter_is_an_error(program: MakeClient, path: str) -> None:
     answer = program().get(path, {"colour": "red"})
     assert answer.status_code == 400
-    assert "colour" in answer.text
+    assert answer.json() == {"colour": ["Unknown parameter."]}
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -175,7 +190,20 @@ def test_bad_pages_are_errors(program: MakeClient, path: str, query: dict[str, s
     ],
 )
 def test_what_is_not_here_is_404(program: MakeClient, path: str) -> None:
-    assert program().get(path).status_code == 404
+    answer = program().get(path)
+    assert answer.status_code == 404
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/", "/api/v1/", "/api/v1/calls/", "/api/v2/sessions/", "/api/v1/edits/x/"]
+)
+def test_an_address_that_leads_nowhere_is_404_in_json(path: str, admin_client: Client) -> None:
+    for client in (Client(), admin_client):
+        answer = client.post(path)
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+        assert answer.json() == {"detail": "There is nothing at this address."}
+    assert admin_client.get("/admin/nowhere/")["Content-Type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("path", LISTS)

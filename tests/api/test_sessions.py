@@ -98,10 +98,25 @@ def test_without_if_match_nothing_is_changed(client: Client, session: Session) -
     assert not Edit.objects.exists()
 
 
-@pytest.mark.parametrize("header", ['"stale"', 'W/"stale"', "nonsense", '"a", "b"'])
+@pytest.mark.parametrize("header", ['"stale"', 'W/"stale"', '"a", "b"'])
 def test_a_stale_tag_changes_nothing(client: Client, session: Session, header: str) -> None:
     assert patch(client, session, {"name": "After"}, if_match=header).status_code == 412
     assert not Edit.objects.exists()
+
+
+def test_a_tag_without_its_quotes_is_no_tag(client: Client, session: Session) -> None:
+    answer = patch(client, session, {"name": "After"}, if_match=etag(client, session).strip('"'))
+    assert answer.status_code == 400
+    assert "quotes" in answer.json()["detail"][0]
+    assert not Edit.objects.exists()
+
+
+def test_a_name_is_cleared_by_an_empty_string_alone(client: Client, session: Session) -> None:
+    for name in (None, " \t\u00a0"):
+        answer = patch(client, session, {"name": name})
+        assert answer.status_code == 400
+        assert "clear" in answer.json()["name"][0]
+    assert patch(client, session, {"name": ""}).json()["fields"] == {"name": ""}
 
 
 def test_the_tag_stays_over_a_sync_that_brings_nothing_new(
@@ -232,6 +247,8 @@ def test_a_conflict_is_settled_by_taking_theirs(client: Client, conflict: int) -
         {"fields": 1},
         {"fields": {}},
         {"fields": {"name": "yours"}},
+        {"fields": {"name": {"value": None}}},
+        {"fields": {"name": {"value": "  "}}},
         {"fields": {"name": "mine"}, "x": 1},
     ],
 )
