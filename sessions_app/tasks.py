@@ -12,7 +12,7 @@ from django.db import transaction
 
 from sessions_app.edits import claims, push
 from sessions_app.heartbeats import person_is_here
-from sessions_app.mirror import events, freshness, pauses, pruning, reconcile, sync
+from sessions_app.mirror import events, freshness, pauses, pruning, reconcile, sync, tallies
 from sessions_app.mirror.connection import NoKey
 from sessions_app.models import Edit, Organization, Watermark
 from sessions_app.models.runs import Stream
@@ -74,8 +74,9 @@ def process_events() -> None:
 
 @shared_task
 def prune() -> None:
-    """Let go of history, message bodies, quarantine and runs that are past their age."""
+    """Let go of history, message bodies, quarantine and runs that are past their age; add up old counts of requests."""
     pruning.prune()
+    tallies.fold_old()
 
 
 @shared_task

@@ -58,6 +58,7 @@ SIDEBAR = {
                 _item(
                     "Webhook events", "webhook", "sessions_app_webhookevent_changelist", "view_webhookevent"
                 ),
+                _item("Requests to Vapi", "speed", "requests", "view_syncrun"),
                 _item("Organizations", "domain", "sessions_app_organization_changelist", "view_organization"),
             ],
         },
