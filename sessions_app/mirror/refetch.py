@@ -78,9 +78,7 @@ def mirror_answer(
     """Mirror one session as Vapi answered it to a GET or a PATCH. None where it could not be stored."""
     spec = STREAMS[Stream.SESSIONS]
     records, _ = parse_results(spec, [payload], [text_replaced])
-    mirror_results(
-        spec, organization, records, asked_at=asked_at, deep=True, source=source, edit_id=edit_id
-    )
+    mirror_results(spec, organization, records, asked_at=asked_at, deep=True, source=source, edit_id=edit_id)
     ids = [record.id for record in records]
     session = Session.objects.filter(organization=organization, id__in=ids).first()
     if session is not None:
