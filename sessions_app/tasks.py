@@ -12,7 +12,17 @@ from django.db import transaction
 
 from sessions_app.edits import claims, push
 from sessions_app.heartbeats import person_is_here
-from sessions_app.mirror import events, freshness, pauses, pruning, reconcile, sync, tallies
+from sessions_app.mirror import (
+    erasing,
+    events,
+    forgetting,
+    freshness,
+    pauses,
+    pruning,
+    reconcile,
+    sync,
+    tallies,
+)
 from sessions_app.mirror.connection import NoKey
 from sessions_app.models import Edit, Organization, Watermark
 from sessions_app.models.runs import Stream
@@ -54,6 +64,8 @@ def sweep() -> None:
         enqueue(push_edit, edit_id)
     if events.due_events(limit=1):
         enqueue(process_events)
+    for erasure_id in erasing.due_erasures():
+        enqueue(erase_customer, erasure_id)
     sync.close_expired_runs()
 
 
@@ -76,7 +88,14 @@ def process_events() -> None:
 def prune() -> None:
     """Let go of history, message bodies, quarantine and runs that are past their age; add up old counts of requests."""
     pruning.prune()
+    forgetting.prune_retained()
     tallies.fold_old()
+
+
+@shared_task
+def erase_customer(erasure_id: int) -> None:
+    """Go on with an erasure, unless it is done or somebody is at it."""
+    erasing.run_erasure(erasure_id)
 
 
 @shared_task
