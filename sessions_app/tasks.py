@@ -86,7 +86,7 @@ def process_events() -> None:
 
 @shared_task
 def prune() -> None:
-    """Let go of history, message bodies, quarantine and runs that are past their age; add up old counts of requests."""
+    """Let go of history, message bodies, quarantine and runs past their age; add up old counts of requests."""
     pruning.prune()
     forgetting.prune_retained()
     tallies.fold_old()
