@@ -10,7 +10,7 @@ from typing import Any
 from celery import Task, shared_task
 from django.db import transaction
 
-from sessions_app.edits import claims, push
+from sessions_app.edits import bulk, claims, push
 from sessions_app.heartbeats import person_is_here
 from sessions_app.mirror import (
     erasing,
@@ -60,8 +60,10 @@ def send_now(task: Task[Any, Any], *args: object) -> bool:
 @shared_task
 def sweep() -> None:
     """Look at what is due: edits whose turn it is, server messages that wait, runs whose worker died."""
-    for edit_id in claims.due_edits():
+    for edit_id in claims.due_edits(only=bulk.NOT_IN_LANES):
         enqueue(push_edit, edit_id)
+    for bulk_id in bulk.due_bulks():
+        enqueue(advance_bulk, bulk_id)
     if events.due_events(limit=1):
         enqueue(process_events)
     for erasure_id in erasing.due_erasures():
@@ -76,6 +78,28 @@ def push_edit(edit_id: int) -> None:
         push.push_edit(edit_id)
         for following_id in claims.due_edits(Edit.objects.get(pk=edit_id).session_id, limit=1):
             enqueue(push_edit, following_id)
+
+
+@shared_task
+def advance_bulk(bulk_id: int, begins: bool = True) -> None:
+    """Queue a portion of a bulk edit, let its lanes push, then queue the next."""
+    goes_on = bulk.advance(bulk_id)
+    for lane in range(bulk.LANES if begins else 0):
+        enqueue(push_bulk, bulk_id, lane)
+    if goes_on:
+        enqueue(advance_bulk, bulk_id, False)
+
+
+@shared_task
+def push_bulk(bulk_id: int, lane: int) -> None:
+    """Push a few edits of a bulk, then go to the end of the queue: people's edits come in between."""
+    due = bulk.due_in_lane(bulk_id, lane)
+    for edit_id in due:
+        push_edit(edit_id)
+    if bulk.came_forward(due):
+        enqueue(push_bulk, bulk_id, lane)
+    else:
+        bulk.finish(bulk_id)
 
 
 @shared_task
