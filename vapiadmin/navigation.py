@@ -65,6 +65,7 @@ SIDEBAR = {
         {
             "title": "Access",
             "items": [
+                _item("Erasures", "person_off", "erasures", "erase_customer"),
                 _item("API tokens", "key", "sessions_app_apitoken_changelist", "view_apitoken"),
                 {
                     "title": "People",

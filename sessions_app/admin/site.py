@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from unfold.sites import UnfoldAdminSite
 
-from sessions_app.admin import costs, coverage, freshness, requests
+from sessions_app.admin import costs, coverage, erasing, freshness, requests
 from sessions_app.admin.notices import read_notices
 
 
@@ -26,6 +26,7 @@ class Site(UnfoldAdminSite):
         """Pages that belong to no model."""
         return [
             *costs.urlpatterns(self),
+            *erasing.urlpatterns(self),
             *requests.urlpatterns(self),
             *coverage.urlpatterns(self),
             *freshness.urlpatterns(self),

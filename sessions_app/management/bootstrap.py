@@ -39,6 +39,7 @@ _ADMINISTER = (
     "add_organization",
     "change_organization",
     "change_write_mode",
+    "erase_customer",
     "delete_at_vapi",
     "view_writemodechange",
     "view_apitoken",
