@@ -32,6 +32,7 @@ SIDEBAR = {
                 _item("Sessions", "forum", "sessions_app_session_changelist", "view_session"),
                 _item("Chats", "chat", "sessions_app_chat_changelist", "view_chat"),
                 _item("Edits", "edit_note", "sessions_app_edit_changelist", "view_edit"),
+                _item("Bulk edits", "checklist", "sessions_app_bulkedit_changelist", "view_edit"),
                 _item("Audit", "history", "sessions_app_edittransition_changelist", "view_edittransition"),
             ],
         },

@@ -34,6 +34,7 @@ _OPERATE = (
     "replay_webhookevent",
     "view_edittransition",
     "edit_messages",
+    "bulk_edit_session",
 )
 _ADMINISTER = (
     "add_organization",
