@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from sessions_app import tasks
 from sessions_app.mirror.erasing import WAYS, chats_of, request_erasure, sessions_of
@@ -52,7 +53,7 @@ def erasures_page(request: HttpRequest) -> HttpResponse:
     form = ErasureForm(request.POST or None, request=request)
     found = None
     if request.method == "POST" and form.is_valid():
-        if "confirmed" in request.POST:
+        if constant_time_compare(request.POST.get("confirmed", ""), _mark(form.cleaned_data)):
             return _keep(request, form.cleaned_data)
         found = _preview(form.cleaned_data)
     rows = Erasure.objects.visible_to(request.user).select_related("organization", "author")
@@ -61,6 +62,7 @@ def erasures_page(request: HttpRequest) -> HttpResponse:
         "title": "Erasures",
         "form": form,
         "found": found,
+        "mark": _mark(form.cleaned_data) if found else "",
         "erasures": rows[:_SHOWN],
     }
     return TemplateResponse(request, "admin/erasing/page.html", context)
@@ -73,6 +75,12 @@ def _preview(asked: dict[str, Any]) -> dict[str, int]:
         "chats": chats_of(sessions).count(),
         "held": sessions.filter(pk__in=LegalHold.objects.values("session_id")).count(),
     }
+
+
+def _mark(asked: dict[str, Any]) -> str:
+    """Confirms what was shown and nothing else: whoever changes a field sees anew what is found."""
+    text = "\n".join(str(asked[name]) for name in ("by", "value", "at_vapi"))
+    return salted_hmac("sessions_app.admin.erasing", f"{asked['organization'].pk}\n{text}").hexdigest()
 
 
 def _keep(request: HttpRequest, asked: dict[str, Any]) -> HttpResponse:

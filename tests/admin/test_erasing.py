@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -39,9 +40,14 @@ def test_it_is_shown_first_and_erased_once_confirmed(
 ) -> None:
     page = admin_client.post(PAGE, asked()).content.decode()
     assert "Found here: 1 session " in page
+    mark = re.search('name="confirmed" value="([^"]+)"', page)
+    assert mark
+    other = {"value": "+4930123456", "again": "+4930123456"}
+    page = admin_client.post(PAGE, asked(confirmed=mark[1], **other)).content.decode()
+    assert "Found here: 0 sessions" in page
     assert not Erasure.objects.exists()
 
-    page = admin_client.post(PAGE, asked(confirmed="yes"), follow=True).content.decode()
+    admin_client.post(PAGE, asked(confirmed=mark[1]), follow=True)
     erasure = Erasure.objects.get()
     assert (erasure.found, erasure.author.username if erasure.author else "") == (1, "admin")
     run_erasure(erasure.pk)
