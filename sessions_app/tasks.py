@@ -10,9 +10,19 @@ from typing import Any
 from celery import Task, shared_task
 from django.db import transaction
 
-from sessions_app.edits import claims, push
+from sessions_app.edits import bulk, claims, push
 from sessions_app.heartbeats import person_is_here
-from sessions_app.mirror import events, freshness, pauses, pruning, reconcile, sync
+from sessions_app.mirror import (
+    erasing,
+    events,
+    forgetting,
+    freshness,
+    pauses,
+    pruning,
+    reconcile,
+    sync,
+    tallies,
+)
 from sessions_app.mirror.connection import NoKey
 from sessions_app.models import Edit, Organization, Watermark
 from sessions_app.models.runs import Stream
@@ -50,10 +60,14 @@ def send_now(task: Task[Any, Any], *args: object) -> bool:
 @shared_task
 def sweep() -> None:
     """Look at what is due: edits whose turn it is, server messages that wait, runs whose worker died."""
-    for edit_id in claims.due_edits():
+    for edit_id in claims.due_edits(only=bulk.NOT_IN_LANES):
         enqueue(push_edit, edit_id)
+    for bulk_id in bulk.due_bulks():
+        enqueue(advance_bulk, bulk_id)
     if events.due_events(limit=1):
         enqueue(process_events)
+    for erasure_id in erasing.due_erasures():
+        enqueue(erase_customer, erasure_id)
     sync.close_expired_runs()
 
 
@@ -67,6 +81,28 @@ def push_edit(edit_id: int) -> None:
 
 
 @shared_task
+def advance_bulk(bulk_id: int, begins: bool = True) -> None:
+    """Queue a portion of a bulk edit, let its lanes push, then queue the next."""
+    goes_on = bulk.advance(bulk_id)
+    for lane in range(bulk.LANES if begins else 0):
+        enqueue(push_bulk, bulk_id, lane)
+    if goes_on:
+        enqueue(advance_bulk, bulk_id, False)
+
+
+@shared_task
+def push_bulk(bulk_id: int, lane: int) -> None:
+    """Push a few edits of a bulk, then go to the end of the queue: people's edits come in between."""
+    due = bulk.due_in_lane(bulk_id, lane)
+    for edit_id in due:
+        push_edit(edit_id)
+    if bulk.came_forward(due):
+        enqueue(push_bulk, bulk_id, lane)
+    else:
+        bulk.finish(bulk_id)
+
+
+@shared_task
 def process_events() -> None:
     """Process the server messages that wait."""
     events.process_due()
@@ -74,8 +110,16 @@ def process_events() -> None:
 
 @shared_task
 def prune() -> None:
-    """Let go of history, message bodies, quarantine and runs that are past their age."""
+    """Let go of history, message bodies, quarantine and runs past their age; add up old counts of requests."""
     pruning.prune()
+    forgetting.prune_retained()
+    tallies.fold_old()
+
+
+@shared_task
+def erase_customer(erasure_id: int) -> None:
+    """Go on with an erasure, unless it is done or somebody is at it."""
+    erasing.run_erasure(erasure_id)
 
 
 @shared_task

@@ -32,6 +32,7 @@ SIDEBAR = {
                 _item("Sessions", "forum", "sessions_app_session_changelist", "view_session"),
                 _item("Chats", "chat", "sessions_app_chat_changelist", "view_chat"),
                 _item("Edits", "edit_note", "sessions_app_edit_changelist", "view_edit"),
+                _item("Bulk edits", "checklist", "sessions_app_bulkedit_changelist", "view_edit"),
                 _item("Audit", "history", "sessions_app_edittransition_changelist", "view_edittransition"),
             ],
         },
@@ -58,12 +59,14 @@ SIDEBAR = {
                 _item(
                     "Webhook events", "webhook", "sessions_app_webhookevent_changelist", "view_webhookevent"
                 ),
+                _item("Requests to Vapi", "speed", "requests", "view_syncrun"),
                 _item("Organizations", "domain", "sessions_app_organization_changelist", "view_organization"),
             ],
         },
         {
             "title": "Access",
             "items": [
+                _item("Erasures", "person_off", "erasures", "erase_customer"),
                 _item("API tokens", "key", "sessions_app_apitoken_changelist", "view_apitoken"),
                 {
                     "title": "People",

@@ -162,6 +162,8 @@ class ListAdmin(ModelAdmin):
     search_placeholder: ClassVar[str] = ""
     list_heading: ClassVar[str] = ""
     before_template: ClassVar[str] = ""
+    # Shown above the rows to those who may correct many at once.
+    bulk_template: ClassVar[str] = ""
     # What an empty list says: nothing yet, and an icon of Material Symbols.
     nothing_yet: ClassVar[str] = "Nothing yet."
     nothing_yet_template: ClassVar[str] = ""

@@ -9,6 +9,7 @@ from django_celery_beat import models as beat
 
 from sessions_app.admin import (
     audit,
+    bulk,
     chats,
     costlines,
     drift,
@@ -24,6 +25,7 @@ from sessions_app.admin import (
 
 __all__ = [
     "audit",
+    "bulk",
     "chats",
     "costlines",
     "drift",

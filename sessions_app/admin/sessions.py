@@ -67,6 +67,7 @@ class SessionAdmin(SearchFirst):
     looks_up = True
     list_heading = "Sessions"
     row_template = "admin/sessions/row.html"
+    bulk_template = "admin/bulk/bar.html"
     nothing_yet_template = "admin/sessions/nothing_yet.html"
     nothing_found_template = "admin/sessions/nothing_found.html"
     search_placeholder = _FIND

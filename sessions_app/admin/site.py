@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from unfold.sites import UnfoldAdminSite
 
-from sessions_app.admin import costs, coverage, freshness
+from sessions_app.admin import costs, coverage, erasing, freshness, requests
 from sessions_app.admin.notices import read_notices
 
 
@@ -25,7 +25,13 @@ class Site(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         """Pages that belong to no model."""
-        return [*costs.urlpatterns(self), *coverage.urlpatterns(self), *freshness.urlpatterns(self)]
+        return [
+            *costs.urlpatterns(self),
+            *erasing.urlpatterns(self),
+            *requests.urlpatterns(self),
+            *coverage.urlpatterns(self),
+            *freshness.urlpatterns(self),
+        ]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The first page of the sidebar that this person may open."""

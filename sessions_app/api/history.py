@@ -19,7 +19,7 @@ from sessions_app.models.access import Scope
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.keyset import Keyset
 from sessions_app.models.scopes import ScopedQuerySet
-from sessions_app.search.filters import StrictFilterSet, taking
+from sessions_app.search.filters import OrganizationFilter, StrictFilterSet, taking
 from sessions_app.search.parameters import ListFilter, MomentFilter, bounds
 
 KEYSET = Keyset({"seen_at": "seen_at"})
@@ -30,6 +30,7 @@ _WHO = ("edit_id", "edit__author__username", "edit__token__name")
 class HistoryFilterSet(StrictFilterSet):
     """What the history of a session takes."""
 
+    organization = OrganizationFilter()
     source = ListFilter(choices=ChangeSource.values, field_name="source")
 
     class Meta:

@@ -11,6 +11,7 @@ from sessions_app.api import (
     edits,
     health,
     history,
+    metrics,
     runs,
     session_parts,
     sessions,
@@ -41,6 +42,7 @@ _V1: list[URLPattern] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("api/v1/", include(_V1)),
     path("api/schema/", docs.Schema.as_view(), name="api-schema"),
     path("api/docs/", docs.Docs.as_view(), name="api-docs"),

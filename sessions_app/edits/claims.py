@@ -6,12 +6,13 @@ from functools import reduce
 from operator import or_
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from sessions_app.edits import states
 from sessions_app.edits.values import EDITABLE
-from sessions_app.models import Edit, Organization
+from sessions_app.models import BulkEdit, Edit, Organization
+from sessions_app.models.bulks import BulkState
 from sessions_app.models.edits import OPEN_STATES, UNDER_WAY_STATES, EditKind, EditQuerySet, EditState
 from sessions_app.models.organizations import WriteMode
 
@@ -30,12 +31,12 @@ def lock_edits_of(session_id: str) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"edits {session_id}"])
 
 
-def due_edits(session_id: str = "", limit: int = 200) -> list[int]:
-    """Return ids of edits to be pushed now, oldest first; of each session only those whose turn it is."""
-    due = Edit.objects.filter(_IS_DUE).filter(~_must_wait())
+def due_edits(session_id: str = "", limit: int = 200, only: Q = Q()) -> list[int]:  # noqa: B008 - never changed
+    """Return ids of edits to be pushed now, people's before bulks', oldest first; of each session those in turn."""
+    due = Edit.objects.filter(_IS_DUE).filter(only).filter(~_must_wait())
     if session_id:
         due = due.filter(session_id=session_id)
-    return list(due.order_by("pk").values_list("pk", flat=True)[:limit])
+    return list(due.order_by(F("bulk").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:limit])
 
 
 def take(edit: Edit) -> bool:
@@ -54,7 +55,9 @@ def _must_wait() -> Q:
     allowing = Organization.objects.filter(
         pk=OuterRef("organization"), write_mode=WriteMode.ON, is_active=True, paused_at=None
     )
-    return Q(Exists(moving)) | _shares_a_field_with_earlier(*OPEN_STATES) | ~Q(Exists(allowing))
+    stopped = BulkEdit.objects.filter(pk=OuterRef("bulk"), state__in=(BulkState.PAUSED, BulkState.CANCELLED))
+    held = Q(state=EditState.QUEUED, sent_at=None) & Q(Exists(stopped))
+    return Q(Exists(moving)) | _shares_a_field_with_earlier(*OPEN_STATES) | ~Q(Exists(allowing)) | held
 
 
 def _shares_a_field_with_earlier(*in_states: EditState) -> Q:

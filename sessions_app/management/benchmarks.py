@@ -18,6 +18,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from sessions_app.mirror.budget import Gate
 from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.streams import STREAMS, parse_results
 from sessions_app.mirror.sync import sync_stream
@@ -94,6 +95,7 @@ def sync_figures(organization: Organization) -> Iterator[Figure]:
     seconds, seen = _timed(lambda: _sync(organization, Stream.CHATS))
     yield Figure("first sync of chats", seen / seconds, "chats/s")
     _sync(organization, Stream.NAMES)
+    yield Figure("the request budget itself", _budget_microseconds(organization), "µs a request")
 
 
 def page_figures() -> Iterator[Figure]:
@@ -120,6 +122,16 @@ def _addresses() -> Iterator[tuple[str, str]]:
     yield "REST: 100 sessions", "/api/v1/sessions/"
     yield "REST: 1,000 sessions", "/api/v1/sessions/?limit=1000"
     yield "REST: costs by day", "/api/v1/costs/summary/?group_by=day"
+
+
+def _budget_microseconds(organization: Organization, requests: int = 500) -> float:
+    gate = Gate(organization, Purpose.BACKFILL)
+    start = time.perf_counter()
+    for _ in range(requests):
+        gate.enter("GET")
+        gate.leave(200, None)
+    gate.close()
+    return (time.perf_counter() - start) / requests * 1_000_000
 
 
 def _download_and_parse(organization: Organization) -> int:

@@ -34,11 +34,13 @@ _OPERATE = (
     "replay_webhookevent",
     "view_edittransition",
     "edit_messages",
+    "bulk_edit_session",
 )
 _ADMINISTER = (
     "add_organization",
     "change_organization",
     "change_write_mode",
+    "erase_customer",
     "delete_at_vapi",
     "view_writemodechange",
     "view_apitoken",

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from sessions_app.mirror.connection import NoKey
 from sessions_app.vapi.errors import VapiError
@@ -46,7 +46,9 @@ class Work:
             self._ask()
         except (VapiError, NoKey) as problem:
             self.problem = problem
-        except (DatabaseError, ValueError) as problem:
+        except (
+            Exception
+        ) as problem:  # Nobody is above this thread, and the interpreter would print what it quotes.
             self.problem = problem
             log.warning("not asked of Vapi", exc_info=True)
         finally:

@@ -42,6 +42,8 @@ def pause_if_refused(organization: Organization, refusal: Refused, *, by_write: 
     paused = Organization.objects.filter(pk=organization.pk, paused_at=None)
     if paused.update(paused_at=Now(), paused_reason=words):
         log.warning("organization paused", extra={"organization": organization.pk, "status": refusal.status})
+    # Whoever holds this object asks nothing more with it.
+    organization.refresh_from_db(fields=["paused_at", "paused_reason"])
     return True
 
 

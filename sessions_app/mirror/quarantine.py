@@ -7,6 +7,7 @@ from collections.abc import Collection
 from django.db.models import F
 from django.utils import timezone
 
+from sessions_app.mirror.forgetting import forgotten_among
 from sessions_app.models import Organization, QuarantinedRecord, SyncRun
 from sessions_app.models.mirrored import ID_LENGTH
 from sessions_app.models.runs import Stream
@@ -21,7 +22,12 @@ def quarantine(
     payload_json: str = "",
     run: SyncRun | None = None,
 ) -> None:
-    """Note a record that could not be stored. `reason` is safe to log: a field and a rule, never a value."""
+    """Note a record that could not be stored. `reason` is safe to log: a field and a rule, never a value.
+
+    What was let go is not kept here either.
+    """
+    if remote_id and forgotten_among(organization, stream, [remote_id]):
+        return
     now, remote_id = timezone.now(), remote_id[:ID_LENGTH]
     known = QuarantinedRecord.objects.filter(
         organization=organization, stream=stream, remote_id=remote_id, reason=reason

@@ -149,11 +149,13 @@ class _Pass:
             walk_all=self.whole,
         )
         slots = self._leave_out_what_is_beyond(slots, boundary)
+        self.days.live = sum(slot.rows.live for slot in slots)
         try:
             self._prove(slots)
         except CountsDoNotHold as doubt:
             # What was proven by counts so far proves nothing either.
             self.days.trusts_counts, self.held, self.differing = False, [], set()
+            self.days.gone, self.days.is_refused = 0, False
             self._prove(slots, doubt)
         self._settle(slots, boundary)
 
@@ -215,12 +217,11 @@ class _Pass:
 
     def _settle(self, slots: Sequence[Slot], boundary: Boundary) -> None:
         """Stamp what is gone, or, where it is too much, nothing, and ask a person."""
-        gone = sum(len(found.gone) for found in self.held)
         is_refused = not self.stamp_anyway and (
-            any(
-                found.is_too_much or is_too_much(len(found.gone), found.slot.rows.live) for found in self.held
-            )
-            or is_too_much(gone, sum(slot.rows.live for slot in slots))
+            boundary.waiting > 0
+            or self.days.is_refused
+            or any(is_too_much(len(found.gone), found.slot.rows.live) for found in self.held)
+            or is_too_much(self.days.gone, self.days.live)
         )
         for found in self.held:
             if not is_refused:
@@ -229,7 +230,7 @@ class _Pass:
         waiting = boundary.waiting + (sum(found.absent for found in self.held) if is_refused else 0)
         if waiting:
             raise Unfinished(
-                f"{ASKS}: Vapi no longer has {waiting:,} {self.stream} that are here. So many at once are not marked "
+                f"{ASKS}: Vapi no longer lists {waiting:,} {self.stream} that are here. So many at once are not marked "
                 "as missing without a word: agree on the coverage page, or run manage.py reconcile --stamp-anyway."
             )
         # The last day is still open: rows come and go while it is read.

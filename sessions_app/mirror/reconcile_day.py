@@ -98,6 +98,10 @@ class DayComparison:
         self.upstream, self.organization, self.spec, self.run = upstream, organization, spec, run
         self.stamp_anyway, self.progress = stamp_anyway, progress
         self.trusts_counts = True
+        # How many rows the pass is about, and how many of them were found to be gone.
+        self.live, self.gone = 0, 0
+        # Nothing will be stamped by this pass, so nothing more is asked for by id.
+        self.is_refused = False
 
     @property
     def table(self) -> MirrorTable:
@@ -226,12 +230,23 @@ class DayComparison:
         """Ask for each row that the listing does not show. Only a 404 says that it has gone."""
         found.absent += len(absent)
         for remote_id, created_at in sorted(absent.items()):
-            if not self.stamp_anyway and is_too_much(len(found.gone), found.slot.rows.live):
-                found.is_too_much = True
+            if self._must_stop(found):
+                self.is_refused = found.is_too_much = True
                 return
             asked_at = self._asked_for(remote_id, found)
             if asked_at is not None:
                 found.gone.append(Absent(remote_id, created_at, asked_at))
+                self.gone += 1
+
+    def _must_stop(self, found: Findings) -> bool:
+        """Say whether so much is gone that a person is asked. Where much is absent, the first few decide."""
+        if self.stamp_anyway or self.is_refused:
+            return self.is_refused
+        if is_too_much(self.gone, self.live):
+            return True
+        if is_too_much(found.absent, found.slot.rows.live) and not found.unlisted:
+            return len(found.gone) > FEW_ROWS
+        return is_too_much(len(found.gone), found.slot.rows.live)
 
     def _asked_for(self, remote_id: str, found: Findings) -> datetime | None:
         """Return when Vapi said that it does not have an id; None, and the row mirrored, where it has it."""

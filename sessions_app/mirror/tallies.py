@@ -8,17 +8,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
 
-from sessions_app.models.requests import Purpose, RequestTally
+from sessions_app.models.requests import Budget, Purpose, RequestSlot, RequestTally
 
 log = logging.getLogger(__name__)
 
 FLUSH_EVERY_SECONDS = 1.0
 # Minutes older than this are added up in one row, so that totals only ever grow.
 KEEP = timedelta(days=3)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Key = tuple[int, str, str]
 _MINUTE = {
@@ -83,3 +87,26 @@ def _write(counts: dict[_Key, list[float]]) -> None:
 
 
 TALLIES = Tallies()
+
+
+def fold_old() -> None:
+    """Add minutes older than KEEP up in one row of the year 1970, and let slots go that ran out long ago."""
+    RequestSlot.objects.filter(expires_at__lt=Now() - timedelta(days=1)).delete()
+    old = RequestTally.objects.filter(minute__gt=LONG_AGO, minute__lt=Now() - KEEP)
+    with transaction.atomic():
+        # The organizations' rows are locked first, so that two who fold at once add nothing up twice.
+        list(Budget.objects.select_for_update().order_by("pk").values_list("pk"))
+        rows = list(old.order_by("pk"))
+        for row in rows:
+            key: dict[str, Any] = {
+                "organization_id": row.organization_id,
+                "purpose": row.purpose,
+                "outcome": row.outcome,
+            }
+            RequestTally.objects.get_or_create(minute=LONG_AGO, **key)
+            RequestTally.objects.filter(minute=LONG_AGO, **key).update(
+                count=F("count") + row.count,
+                waited_milliseconds=F("waited_milliseconds") + row.waited_milliseconds,
+                took_milliseconds=F("took_milliseconds") + row.took_milliseconds,
+            )
+        RequestTally.objects.filter(pk__in=[row.pk for row in rows]).delete()

@@ -20,6 +20,7 @@ from sessions_app.costs.lines import LineRow, ReportedRow
 from sessions_app.costs.rollup import change_rollup, hold_report_zone
 from sessions_app.logs import describe_error
 from sessions_app.mirror.drift import note_drift
+from sessions_app.mirror.forgetting import forgotten_among, remove_offered
 from sessions_app.mirror.history import Origin, Replacement, keep_words, note_changes
 from sessions_app.mirror.quarantine import quarantine, release
 from sessions_app.mirror.rows import (
@@ -144,7 +145,13 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
         versions = stored_versions(cursor, batch.table, [record.id for record in offered])
     news: list[Record] = []
     unchanged: set[str] = set()
+    let_go = forgotten_among(
+        batch.organization, batch.table.stream, [each.id for each in offered if each.id not in versions]
+    )
     for record in offered:
+        if record.id in let_go:
+            result.unchanged += 1
+            continue
         stored = versions.get(record.id)
         refusal = _refusal(batch, record, stored)
         if refusal:
@@ -243,6 +250,10 @@ def _write(batch: _Batch, records: list[Record]) -> WriteResult:
         rows = [table.row(record, organization.pk, batch.asked_at) for record in writable]
         rule = MAY_REPLACE_BY_HINT if batch.is_hint else MAY_REPLACE
         written = upsert_parents(cursor, table.name, table.columns, rows, rule) if rows else set()
+        # Looked at with the rows locked: one may have been let go since it was offered.
+        let_go = forgotten_among(organization, table.stream, written)
+        remove_offered(cursor, table, let_go)
+        written -= let_go
         now_stored = [record for record in writable if record.id in written]
         _replace_costs(cursor, batch, now_stored, zone)
         worded = _worded_ids(cursor, table, [record.id for record in now_stored if record.blank_content])

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from sessions_app import tasks
-from sessions_app.models import Coverage, Organization, RetentionBoundary, SyncRun, Watermark
+from sessions_app.models import Coverage, Organization, RetentionBoundary, Session, SyncRun, Watermark
 from tests.search.rows import make_session
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,7 @@ def asking(organization: Organization) -> SyncRun:
         stream="sessions",
         kind="reconcile",
         state="partial",
-        error="A person has to agree: Vapi no longer has 25 sessions that are here.",
+        error="A person has to agree: Vapi no longer lists 25 sessions that are here.",
         started_at=now,
         finished_at=now,
     )
@@ -190,7 +190,7 @@ def test_a_person_agrees_to_mark_many(
     sent: list[tuple[Any, ...]],
     django_capture_on_commit_callbacks: Any,
 ) -> None:
-    assert "Vapi no longer has 25 sessions" in ops_client.get(PAGE).text
+    assert "Vapi no longer lists 25 sessions" in ops_client.get(PAGE).text
     assert "Mark as missing" in ops_client.get(PAGE).text
     assert "Mark as missing" not in editor_client.get(PAGE).text
 
@@ -198,3 +198,19 @@ def test_a_person_agrees_to_mark_many(
         ops_client.post(PROVE, {"agree": "1"})
 
     assert sent == [("sessions_app.tasks.reconcile_stream", organization.pk, "sessions", True, ops.pk)]
+
+
+def test_a_day_asks_as_many_queries_for_many_missing_rows(
+    editor_client: Client, organization: Organization, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    make_days(organization, 3)
+    page = "/admin/coverage/sandbox/sessions/2026-08-02/"
+    editor_client.get(page)
+    with CaptureQueriesContext(connection) as few:
+        editor_client.get(page)
+    for number in range(30):
+        make_session(organization, f"lost{number}")
+    at = datetime(2026, 8, 2, 9, tzinfo=UTC)
+    Session.objects.update(created_at=at, missing_since=timezone.now(), missing_reason="gone")
+    with django_assert_num_queries(len(few)):
+        assert "lost29" in editor_client.get(page).text

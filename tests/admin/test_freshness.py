@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 
@@ -24,6 +25,15 @@ from tests.worker_process import WorkerProcess, wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SESSIONS = "/admin/sessions_app/session/"
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on(transactional_db: None) -> Iterator[None]:
+    """What nobody waited for ends before the rows go."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "moment":
+            thread.join(30)
 
 
 @pytest.fixture
@@ -102,10 +112,11 @@ def test_reading_a_list_asks_nothing(
 def test_a_slow_vapi_is_told_and_not_waited_for(
     sandbox: SandboxProcess, synced: Organization, viewer_client: Client
 ) -> None:
-    sandbox.fault("latency:ms=4000")
+    sandbox.fault("latency:ms=6000")
     start = time.monotonic()
     page = viewer_client.post(f"{SESSIONS}search/", {"search": "ada@example.org"}, follow=True)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 4
+    sandbox.fault("")
     assert "Vapi is slow or away (Sandbox)" in page.content.decode()
 
 

@@ -120,7 +120,26 @@ def test_a_refusal_keeps_vapis_words(
     assert "must" not in caplog.text
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 409, 413])
+@pytest.mark.parametrize("status", [401, 402])
+def test_a_refused_key_pauses_the_organization_and_the_edit_waits(
+    sandbox: SandboxProcess, organization: Organization, queue: Queue, status: int
+) -> None:
+    edit = queue(name="After")
+    sandbox.fault(f"{status}:method=PATCH")
+
+    assert push_edit(edit.pk) == "queued"
+
+    edit.refresh_from_db()
+    organization.refresh_from_db()
+    assert organization.paused_at is not None
+    assert edit.error == f"sandbox is paused: {organization.paused_reason}"
+    asked = requests_of(sandbox)
+    Edit.objects.update(next_attempt_at=None)
+    assert push_edit(edit.pk) == "queued"
+    assert requests_of(sandbox) == asked
+
+
+@pytest.mark.parametrize("status", [403, 409, 413])
 def test_every_other_4xx_is_a_refusal(sandbox: SandboxProcess, queue: Queue, status: int) -> None:
     edit = queue(name="After")
     sandbox.fault(f"{status}:method=PATCH,message=Not like this")

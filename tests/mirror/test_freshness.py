@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from urllib.parse import parse_qs
 
@@ -32,6 +33,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 # Nothing that a sweep from the newest row would come across.
 LONG_AGO = "2026-01-02T08:00:00.000Z"
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on(transactional_db: None) -> Iterator[None]:
+    """What nobody waited for ends before the rows go."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "moment":
+            thread.join(30)
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ def test_too_much_at_once_asks_a_person(
     run = reconcile_stream(organization, Stream.SESSIONS)
 
     assert (run.state, run.missing) == ("partial", 0)
-    assert run.error.startswith("A person has to agree: Vapi no longer has 25 sessions")
+    assert run.error.startswith("A person has to agree: Vapi no longer lists 25 sessions")
     assert not Session.objects.filter(missing_since__isnull=False).exists()
     assert Coverage.objects.get(stream="sessions", day="2026-01-15").state == "differs"
     assert asks_a_person([organization.pk]) == [run]
@@ -227,6 +227,19 @@ def test_too_much_at_once_asks_a_person(
     assert (agreed.state, agreed.missing) == ("succeeded", 25)
     assert states() == {"proven"}
     assert asks_a_person([organization.pk]) == []
+
+
+def test_a_vapi_that_lost_everything_is_not_asked_for_each_row(
+    sandbox: SandboxProcess, organization: Organization, crowded: list[str]
+) -> None:
+    for row in sandbox.truth("sessions"):
+        sandbox.change("sessions", row["id"], delete=True)
+
+    asked = requests_since(sandbox, lambda: reconcile_stream(organization, Stream.SESSIONS))
+
+    assert sum(1 for entry in asked if entry["path"] != "/session") <= 21
+    assert not Session.objects.filter(missing_since__isnull=False).exists()
+    assert asks_a_person([organization.pk])
 
 
 def test_many_small_losses_are_too_much_together(sandbox: SandboxProcess, proven: Organization) -> None:
@@ -323,6 +336,7 @@ def test_a_deletion_that_a_message_told_of_is_called_so(
         "403:path=/session/",
         "500:path=/session/",
         "html:path=/session/,status=404",
+        "lost:path=/session/",
     ],
 )
 def test_a_fault_stamps_nothing(

@@ -1,0 +1,270 @@
+"""Owns letting go of rows for good: payloads and whole rows past our own retention, and the digests of what is gone.
+
+Sums of costs stay: a forgotten row's cost lines are kept under its digest, without its id. A legal hold beats
+everything here. Asks Vapi nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from sessions_app.mirror.rows import delete_rows, select_rows
+from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
+from sessions_app.models import (
+    CostLine,
+    FieldChange,
+    ForgottenId,
+    LegalHold,
+    NumberSuffix,
+    Organization,
+    ReportedCost,
+    SearchText,
+    Session,
+)
+from sessions_app.models.forgetting import ForgottenReason
+from sessions_app.search.words import suffixes
+
+# One transaction each: on SQLite every other writer waits for it.
+_AT_ONCE = 100
+# About a tenth of a second's work.
+_MERGE_PAGES = 500
+_FTS = "sessions_app_searchwords"
+_SEARCH, _LINES, _REPORTED = (model._meta.db_table for model in (SearchText, CostLine, ReportedCost))
+
+
+@dataclass(frozen=True)
+class LetGo:
+    payloads: int
+    rows: int
+
+
+# Digests -------------------------------------------------------------------------------------------
+
+
+def digest_of(organization_id: int, stream: str, remote_id: str, key: str = "") -> str:
+    """Return the keyed digest by which an id is known after it was let go."""
+    text = f"vapiadmin.forgotten:{organization_id}:{stream}:{remote_id}"
+    return hmac.digest((key or settings.SECRET_KEY).encode(), text.encode(errors="replace"), "sha256").hex()
+
+
+def forgotten_among(organization: Organization, stream: str, ids: Collection[str]) -> set[str]:
+    """Return those of `ids` that were let go. One cheap query where nothing ever was."""
+    known = ForgottenId.objects.filter(organization=organization, stream=stream)
+    if not ids or not known.exists():
+        return set()
+    keys = [str(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    by_digest = {digest_of(organization.pk, stream, each, key): each for each in ids for key in keys}
+    digests = list(by_digest)
+    found: set[str] = set()
+    for start in range(0, len(digests), 900):
+        part = known.filter(digest__in=digests[start : start + 900])
+        found |= {by_digest[digest] for digest in part.values_list("digest", flat=True)}
+    return found
+
+
+def remember(organization: Organization, stream: str, days: dict[str, date], reason: ForgottenReason) -> None:
+    """Note ids as let go, each with the UTC day of its createdAt."""
+    now = timezone.now()
+    ForgottenId.objects.bulk_create(
+        [
+            ForgottenId(
+                organization=organization,
+                stream=stream,
+                digest=digest_of(organization.pk, stream, remote_id),
+                reason=reason,
+                created_day=day,
+                forgotten_at=now,
+            )
+            for remote_id, day in sorted(days.items())
+        ],
+        ignore_conflicts=True,
+    )
+
+
+# Rows ----------------------------------------------------------------------------------------------
+
+
+def not_held(rows: QuerySet[Any], table: MirrorTable) -> QuerySet[Any]:
+    """Leave out what a legal hold keeps: held sessions, and their chats."""
+    key = "pk" if table is SESSIONS else "session_id"
+    return rows.exclude(Exists(LegalHold.objects.filter(session_id=OuterRef(key))))
+
+
+def forget_rows(
+    organization: Organization, table: MirrorTable, ids: Sequence[str], reason: ForgottenReason
+) -> int:
+    """Delete rows with payloads, words, history and numbers, in one transaction. Returns how many there were."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        mine = not_held(table.model.objects.filter(organization=organization, pk__in=ids), table)
+        # Locked in one order, before anything of them is read: a writer that waits finds the digest afterwards.
+        locked = list(mine.select_for_update().order_by("pk").values_list("pk", "created_at"))
+        gone = {pk: moment.astimezone(UTC).date() for pk, moment in locked}
+        if not gone:
+            return 0
+        remember(organization, table.stream, gone, reason)
+        numbers = _numbers(table, list(gone))
+        _forget_words(cursor, table, list(gone))
+        delete_rows(cursor, table.payload_name, table.payload_key, list(gone))
+        _rename_costs(cursor, organization, table, list(gone))
+        if table is SESSIONS:
+            FieldChange.objects.filter(organization=organization, session_id__in=gone).delete()
+        delete_rows(cursor, table.name, "id", list(gone))
+        forget_numbers(numbers)
+    return len(gone)
+
+
+def remove_offered(cursor: CursorWrapper, table: MirrorTable, ids: Collection[str]) -> None:
+    """Take back rows that were just written although they had been let go meanwhile."""
+    delete_rows(cursor, table.name, "id", sorted(ids))
+
+
+def _numbers(table: MirrorTable, ids: Sequence[str]) -> set[str]:
+    if table is not SESSIONS:
+        return set()
+    found = Session.objects.filter(pk__in=ids).exclude(customer_digits="")
+    return set(found.values_list("customer_digits", flat=True))
+
+
+def forget_numbers(numbers: Collection[str]) -> None:
+    """Delete the parts of numbers that no session has any more."""
+    used = set(Session.objects.filter(customer_digits__in=numbers).values_list("customer_digits", flat=True))
+    for number in sorted(set(numbers) - used):
+        NumberSuffix.objects.filter(suffix__in=suffixes(number), digits=number).delete()
+
+
+def _forget_words(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> None:
+    source = f" AND source = '{table.source.value}'"
+    if connection.vendor == "sqlite":
+        rowids = [row[0] for row in select_rows(cursor, _SEARCH, ("id",), "parent_id", ids, source)]
+        delete_rows(cursor, _FTS, "rowid", rowids)
+    delete_rows(cursor, _SEARCH, "parent_id", ids, source)
+
+
+def _rename_costs(
+    cursor: CursorWrapper, organization: Organization, table: MirrorTable, ids: Sequence[str]
+) -> None:
+    """Sums stay equal to their lines; the lines no longer name what they came from."""
+    source = table.source.value
+    for remote_id in ids:
+        name = f"forgotten-{digest_of(organization.pk, table.stream, remote_id)}"
+        cursor.execute(
+            f"UPDATE {_LINES} SET id = %s || position, parent_id = %s WHERE source = %s AND parent_id = %s",  # noqa: S608 - our own table's name
+            [f"{source}:{name}:", name, source, remote_id],
+        )
+        cursor.execute(
+            f"UPDATE {_REPORTED} SET id = %s, parent_id = %s WHERE id = %s",  # noqa: S608 - our own table's name
+            [f"{source}:{name}", name, f"{source}:{remote_id}"],
+        )
+        # What the chats of a forgotten session cost is not listed under its id either.
+        column = "session_id" if table is SESSIONS else "chat_id"
+        CostLine.objects.filter(**{column: remote_id}).update(**{column: name})
+
+
+# Our own retention ---------------------------------------------------------------------------------
+
+
+def prune_retained(now: datetime | None = None) -> LetGo:
+    """Let go of what is past each organization's own retention. May be killed, and run any number of times.
+
+    A row's age counts from Vapi's updatedAt: a session that goes on is not old.
+    """
+    now = now or timezone.now()
+    payloads = rows = 0
+    for organization in Organization.objects.all():
+        for table in (CHATS, SESSIONS):
+            rows += _prune_rows(organization, table, now)
+            payloads += _prune_payloads(organization, table, now)
+    return LetGo(payloads, rows)
+
+
+def _prune_rows(organization: Organization, table: MirrorTable, now: datetime) -> int:
+    if organization.row_retention_days is None:
+        return 0
+    old = _older(organization, table, now - timedelta(days=organization.row_retention_days))
+    pruned = 0
+    while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
+        done = forget_rows(organization, table, ids, ForgottenReason.PRUNED)
+        if not done:
+            break
+        pruned += done
+    return pruned
+
+
+def _prune_payloads(organization: Organization, table: MirrorTable, now: datetime) -> int:
+    """Drop what was said; names, customer and costs stay."""
+    if organization.payload_retention_days is None:
+        return 0
+    old = _older(organization, table, now - timedelta(days=organization.payload_retention_days))
+    old = old.filter(stored_payload__isnull=False)
+    pruned = 0
+    while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Held since they were chosen: they stay.
+            kept = list(not_held(table.model.objects.filter(pk__in=ids), table).values_list("pk", flat=True))
+            delete_rows(cursor, table.payload_name, table.payload_key, kept)
+            _forget_said(cursor, table, kept)
+            if table is SESSIONS:
+                FieldChange.objects.filter(organization=organization, session_id__in=kept).delete()
+        pruned += len(kept)
+    return pruned
+
+
+def _older(organization: Organization, table: MirrorTable, before: datetime) -> QuerySet[Any]:
+    rows = table.model.objects.filter(organization=organization, updated_at__lt=before)
+    return not_held(rows, table).order_by("updated_at", "pk")
+
+
+def _forget_said(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> None:
+    """Keep the words of names, by which a row is found, and none of what was said."""
+    source = f" AND source = '{table.source.value}'"
+    rowids = [row[0] for row in select_rows(cursor, _SEARCH, ("id",), "parent_id", ids, source)]
+    if connection.vendor == "postgresql":
+        cursor.execute(
+            f"UPDATE {_SEARCH} SET words = ts_filter(words, '{{a}}') WHERE id = ANY(%s)",  # noqa: S608 - our own table's name
+            [rowids],
+        )
+    else:
+        cursor.executemany(
+            f"UPDATE {_FTS} SET said = '' WHERE rowid = %s",  # noqa: S608 - our own table's name
+            [(rowid,) for rowid in rowids],
+        )
+
+
+def overwrite_deleted() -> None:
+    """SQLite: let what this connection deletes be overwritten in the file."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA secure_delete = ON")
+
+
+def purge_index_and_journal() -> None:
+    """SQLite: merge the index of words, step by step, so that deleted words leave it; then empty the write-ahead log.
+
+    PostgreSQL does both by itself, with autovacuum and by recycling its log.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            pages = -_MERGE_PAGES
+            while _merge(cursor, pages) >= 2:  # SQLite's own sign that something was left to merge
+                pages = _MERGE_PAGES
+            if not connection.in_atomic_block:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _merge(cursor: CursorWrapper, pages: int) -> int:
+    cursor.execute("SELECT total_changes()")
+    before: int = cursor.fetchone()[0]
+    cursor.execute(f"INSERT INTO {_FTS} ({_FTS}, rank) VALUES ('merge', %s)", [pages])  # noqa: S608 - our own table's name
+    cursor.execute("SELECT total_changes()")
+    changes: int = cursor.fetchone()[0] - before
+    return changes

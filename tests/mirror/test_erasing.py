@@ -1,0 +1,199 @@
+"""Erasing a customer: nothing of theirs stands anywhere here, nor at Vapi, and no later sync brings it back."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
+
+from sessions_app.mirror.erasing import due_erasures, request_erasure, run_erasure
+from sessions_app.mirror.reconcile import reconcile_stream
+from sessions_app.mirror.sync import sync_organization
+from sessions_app.models import (
+    CostLine,
+    CostRollup,
+    Coverage,
+    Edit,
+    Erasure,
+    FieldChange,
+    ForgottenId,
+    LegalHold,
+    Organization,
+    QuarantinedRecord,
+    Session,
+    WebhookEvent,
+)
+from sessions_app.models.edits import EditState
+from sessions_app.models.runs import Stream
+from tests.sandbox_process import SandboxProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NUMBER, NAME, EMAIL, WORD = "+4915199988877", "Xaverina Quendel", "xq@example.org", "zwetschgendatschi"
+TRACES = (NUMBER, NUMBER[1:], "Xaverina", "Quendel", "xaverina", "quendel", EMAIL, WORD)
+
+
+@pytest.fixture
+def theirs(sandbox: SandboxProcess, organization: Organization) -> str:
+    """A session of the customer with chats, history, an edit, messages and quarantine, mirrored."""
+    Organization.objects.update(requests_per_second=10_000, concurrent_requests=100)
+    organization.refresh_from_db()
+    session_id: str = sandbox.truth("chats")[5]["sessionId"] or sandbox.truth("sessions")[3]["id"]
+    customer = {"number": NUMBER, "name": NAME, "email": EMAIL, "externalId": "x-17"}
+    said = [{"role": "user", "content": f"I am {NAME} and want {WORD}"}]
+    fields = {"customer": customer, "messages": said, "name": f"Order of {NAME}"}
+    sandbox.change("sessions", session_id, fields)
+    sync_organization(organization)
+    sandbox.change("sessions", session_id, {"name": f"Second order of {NAME}"})
+    sync_organization(organization)
+    body = json.dumps({"customer": customer, "messages": said}, separators=(",", ":"))
+    for digest, remote_id in (("a", session_id), ("b", "of-a-call")):
+        WebhookEvent.objects.create(
+            organization=organization, digest=digest, remote_id=remote_id, body_json=body,
+            received_at=timezone.now(), state="processed",
+        )  # fmt: skip
+    QuarantinedRecord.objects.create(
+        organization=organization, stream="sessions", remote_id="never-stored", reason="odd",
+        payload_json=json.dumps({"id": "never-stored", "createdAt": "2026-01-02T03:04:05Z", "customer": customer},
+                                separators=(",", ":")),
+        first_seen_at=timezone.now(), last_seen_at=timezone.now(),
+    )  # fmt: skip
+    Edit.objects.create(
+        organization=organization, session_id=session_id, base={"name": NAME}, fields={"name": NAME},
+        theirs={"name": NAME}, operations=[{"text": WORD}], reason=f"asked by {NAME}",
+    )  # fmt: skip
+    return session_id
+
+
+def everything() -> Iterator[str]:
+    """Every value of every table, indexes of words included."""
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - a table's own name
+            for row in cursor.fetchall():
+                for value in row:
+                    yield (
+                        bytes(value).decode(errors="replace")
+                        if isinstance(value, bytes | memoryview)
+                        else str(value)
+                    )
+
+
+def traces() -> set[str]:
+    text = "\n".join(everything())
+    return {trace for trace in TRACES if trace in text}
+
+
+def erase(organization: Organization, **options: Any) -> Erasure:
+    asked: dict[str, Any] = {"by": "number", "value": NUMBER, "at_vapi": False, **options}
+    erasure = request_erasure(organization, asked["by"], asked["value"], "asked", at_vapi=asked["at_vapi"])
+    ended = run_erasure(erasure.pk)
+    assert ended is not None
+    return ended
+
+
+def test_nothing_of_a_customer_stays(organization: Organization, theirs: str) -> None:
+    assert traces() >= {NUMBER, "Quendel", EMAIL, WORD}
+    assert FieldChange.objects.filter(session_id=theirs).exists()
+    sums = CostRollup.objects.aggregate(total=Sum("cost_usd"), lines=Sum("line_count"))
+    lines = CostLine.objects.aggregate(total=Sum("cost_usd"))
+
+    erasure = erase(organization)
+
+    assert (erasure.state, erasure.erased_here, erasure.value, erasure.note) == ("done", 1, "", "")
+    assert traces() == set()
+    assert not Session.objects.filter(pk=theirs).exists()
+    assert theirs not in set(CostLine.objects.values_list("session_id", flat=True))
+    assert CostRollup.objects.aggregate(total=Sum("cost_usd"), lines=Sum("line_count")) == sums
+    assert CostLine.objects.aggregate(total=Sum("cost_usd")) == lines
+    assert Edit.objects.get().state == EditState.WITHDRAWN
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="one file")
+def test_nothing_stays_in_the_file(organization: Organization, theirs: str) -> None:
+    erase(organization)
+    content = Path(connection.settings_dict["NAME"]).read_bytes()
+    assert {trace for trace in TRACES if trace.encode() in content} == set()
+
+
+def test_no_sync_brings_it_back_and_the_day_is_proven(
+    sandbox: SandboxProcess, organization: Organization, theirs: str
+) -> None:
+    erase(organization)
+    sandbox.change("sessions", theirs, {"name": f"Third order of {NAME}"})
+
+    sync_organization(organization, full=True)
+    for stream in (Stream.SESSIONS, Stream.CHATS):
+        reconcile_stream(organization, stream, whole=True)
+
+    assert traces() == set()
+    assert set(Coverage.objects.values_list("state", flat=True)) == {"proven"}
+    assert Coverage.objects.filter(stream="sessions").aggregate(n=Sum("forgotten_count"))["n"] == 1
+
+
+def test_at_vapi_too(sandbox: SandboxProcess, organization: Organization, theirs: str) -> None:
+    before = len(sandbox.truth("sessions"))
+    erasure = erase(organization, at_vapi=True)
+    assert (erasure.state, erasure.erased_at_vapi) == ("done", 1)
+    assert theirs not in {row["id"] for row in sandbox.truth("sessions")}
+    assert len(sandbox.truth("sessions")) == before - 1
+
+
+def test_what_is_only_at_vapi_is_erased_there(
+    sandbox: SandboxProcess, organization: Organization, theirs: str
+) -> None:
+    erase(organization)
+    assert erase(organization, at_vapi=True).erased_at_vapi == 1
+    assert theirs not in {row["id"] for row in sandbox.truth("sessions")}
+
+
+def test_with_writing_off_it_is_erased_here_and_says_so(
+    sandbox: SandboxProcess, organization: Organization, theirs: str
+) -> None:
+    Organization.objects.update(write_mode="off")
+    erasure = erase(organization, at_vapi=True)
+    assert (erasure.state, erasure.erased_here, erasure.erased_at_vapi) == ("partial", 1, 0)
+    assert "is off" in erasure.note
+    assert not sandbox.journal("DELETE")
+    assert traces() == set()
+
+
+def test_a_legal_hold_beats_it(organization: Organization, theirs: str) -> None:
+    LegalHold.objects.create(organization=organization, session_id=theirs, reason="a case")
+    erasure = erase(organization, at_vapi=True)
+    assert (erasure.state, erasure.erased_here, erasure.erased_at_vapi) == ("partial", 0, 0)
+    assert "legal hold" in erasure.note
+    assert Session.objects.get(pk=theirs).customer_number == NUMBER
+
+
+def test_a_killed_workers_erasure_goes_on(organization: Organization, theirs: str) -> None:
+    erasure = request_erasure(organization, "email", EMAIL.upper(), "asked", at_vapi=False)
+    Erasure.objects.update(state="running", next_attempt_at=timezone.now() + timedelta(minutes=5))
+    assert (due_erasures(), run_erasure(erasure.pk)) == ([], None)
+
+    Erasure.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    assert due_erasures() == [erasure.pk]
+    run_erasure(erasure.pk)
+    assert traces() == set()
+    assert ForgottenId.objects.filter(reason="erased", stream="sessions").exists()
+
+
+def test_the_command_reads_the_value_from_standard_input(
+    organization: Organization, theirs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("x-17\n"))
+    out = io.StringIO()
+    call_command("erase_customer", "--external-id", "--organization=sandbox", "--reason=asked", stdout=out)
+    assert "1 erased here" in out.getvalue()
+    assert not Session.objects.filter(pk=theirs).exists()
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    with pytest.raises(CommandError, match="Nothing came"):
+        call_command("erase_customer", "--number", "--organization=sandbox", "--reason=asked")

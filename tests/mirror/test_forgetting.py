@@ -1,0 +1,131 @@
+"""Our own retention: what goes, what stays, and that no later sync brings back what was let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db.models import Sum
+from django.utils import timezone
+
+from sessions_app.mirror.forgetting import digest_of, forgotten_among, prune_retained
+from sessions_app.mirror.quarantine import quarantine
+from sessions_app.mirror.reconcile import reconcile_stream
+from sessions_app.mirror.sync import sync_organization
+from sessions_app.mirror.writer import mirror_sessions
+from sessions_app.models import (
+    Chat,
+    CostLine,
+    CostRollup,
+    Coverage,
+    FieldChange,
+    ForgottenId,
+    LegalHold,
+    NumberSuffix,
+    Organization,
+    QuarantinedRecord,
+    Session,
+    SessionPayload,
+)
+from sessions_app.models.runs import Stream
+from sessions_app.search.words import matching_session_ids
+from sessions_app.vapi.payloads import SessionRecord
+from tests.mirror.conftest import NOON
+from tests.sandbox_process import SandboxProcess
+
+pytestmark = pytest.mark.django_db
+Record = Callable[..., SessionRecord]
+
+
+def keep(organization: Organization, **days: int) -> None:
+    Organization.objects.filter(pk=organization.pk).update(**days)
+    organization.refresh_from_db()
+
+
+def write(organization: Organization, *records: SessionRecord) -> None:
+    mirror_sessions(organization, records, asked_at=NOON)
+
+
+def test_payloads_go_and_names_stay(organization: Organization, record: Record) -> None:
+    keep(organization, payload_retention_days=10)
+    customer = {"number": "+4915112345678", "name": "Jörg"}
+    write(organization, record("old", customer=customer), record("held"))
+    write(organization, record("young", updatedAt=timezone.now().isoformat()))
+    LegalHold.objects.create(organization=organization, session_id="held", reason="a case")
+
+    assert prune_retained().payloads == 1
+
+    assert set(SessionPayload.objects.values_list("pk", flat=True)) == {"held", "young"}
+    assert Session.objects.count() == 3
+    assert set(matching_session_ids("words")) == {"held", "young"}
+    assert set(matching_session_ids("jorg", names_too=True)) == {"old"}
+    assert prune_retained().payloads == 0
+
+
+def test_whole_rows_go_and_their_sums_stay(organization: Organization, record: Record) -> None:
+    keep(organization, row_retention_days=10)
+    costs = [{"type": "model", "cost": 0.25}, {"type": "voice", "cost": 0.5}]
+    customer = {"number": "+4915112345678"}
+    write(organization, record("old", cost=0.75, costs=costs, customer=customer), record("held"))
+    LegalHold.objects.create(organization=organization, session_id="held", reason="a case")
+
+    assert prune_retained().rows == 1
+
+    assert list(Session.objects.values_list("pk", flat=True)) == ["held"]
+    assert not NumberSuffix.objects.exists()
+    assert not FieldChange.objects.exists()
+    assert set(matching_session_ids("words")) == {"held"}
+    lines = CostLine.objects.filter(parent_id__contains="forgotten-")
+    total = lines.aggregate(total=Sum("cost_usd"))["total"]
+    rolled = CostRollup.objects.filter(is_itemized=True).aggregate(total=Sum("cost_usd"))["total"]
+    assert total == rolled
+    assert total * 4 == 3
+    assert not CostLine.objects.filter(session_id="old").exists()
+
+
+def test_what_was_let_go_does_not_come_back(organization: Organization, record: Record) -> None:
+    keep(organization, row_retention_days=10)
+    write(organization, record("old"))
+    prune_retained()
+    changed = record("old", updatedAt=(NOON + timedelta(days=1)).isoformat())
+
+    result = mirror_sessions(organization, [changed, record("new")], asked_at=timezone.now())
+    quarantine(organization, Stream.SESSIONS, remote_id="old", reason="odd", payload_json="{}")
+
+    assert (result.created, result.unchanged) == (1, 1)
+    assert list(Session.objects.values_list("pk", flat=True)) == ["new"]
+    assert not QuarantinedRecord.objects.exists()
+
+
+def test_a_digest_is_keyed_and_outlives_a_rotation(
+    organization: Organization, record: Record, settings: pytest.FixtureRequest
+) -> None:
+    keep(organization, row_retention_days=10)
+    write(organization, record("old"))
+    prune_retained()
+    was, settings.SECRET_KEY = settings.SECRET_KEY, "another-key-of-some-length"  # type: ignore[attr-defined]  # pytest-django's settings
+    assert forgotten_among(organization, Stream.SESSIONS, ["old"]) == set()
+    settings.SECRET_KEY_FALLBACKS = [was]  # type: ignore[attr-defined]  # as above
+    assert forgotten_among(organization, Stream.SESSIONS, ["old", "other"]) == {"old"}
+    assert ForgottenId.objects.get().digest == digest_of(organization.pk, Stream.SESSIONS, "old", was)
+
+
+def test_a_day_is_proven_without_what_was_let_go(sandbox: SandboxProcess, organization: Organization) -> None:
+    keep(organization, requests_per_second=10_000, concurrent_requests=100)
+    sync_organization(organization)
+    oldest = Session.objects.order_by("updated_at").first()
+    assert oldest is not None
+    keep(organization, row_retention_days=(timezone.now() - oldest.updated_at).days)
+    let_go = prune_retained().rows
+    assert let_go
+    chats = Chat.objects.count()
+
+    sync_organization(organization, full=True)
+    for stream in (Stream.SESSIONS, Stream.CHATS):
+        reconcile_stream(organization, stream, whole=True)
+
+    assert not Session.objects.filter(pk=oldest.pk).exists()
+    assert Chat.objects.count() == chats
+    assert set(Coverage.objects.values_list("state", flat=True)) == {"proven"}
+    assert Coverage.objects.aggregate(total=Sum("forgotten_count"))["total"] == let_go
