@@ -41,7 +41,9 @@ def test_a_conflict_shows_base_theirs_and_mine(editor_client: Client, conflict: 
     page = editor_client.get(f"{URL}{conflict.pk}/change/").content.decode()
     for words in ("Before", "Theirs", "Mine", "Send mine", "Take theirs", "Choose which value is to stand"):
         assert words in page
-    assert "field-" not in page, "one field collided: the two buttons are the choice"
+    assert page.count('name="field-name"') == 3, "theirs, mine, or a value of one's own"
+    assert 'name="field-status"' not in page, "it did not collide"
+    assert "Apply the choice by field" in page
 
 
 def test_where_several_fields_collided_each_is_chosen(editor_client: Client, conflict: Edit) -> None:
@@ -49,7 +51,7 @@ def test_where_several_fields_collided_each_is_chosen(editor_client: Client, con
     conflict.save()
     page = editor_client.get(f"{URL}{conflict.pk}/change/").content.decode()
     for field in ("name", "status"):
-        assert page.count(f'name="field-{field}"') == 2
+        assert page.count(f'name="field-{field}"') == 3
     assert "Apply the choice by field" in page
 
 

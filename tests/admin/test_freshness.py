@@ -131,7 +131,7 @@ def test_the_token_stays_out_of_the_address(synced: Organization, viewer: User) 
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
     page = browser.get(SESSIONS).content.decode()
-    found = re.search(r'formaction="([^"]+)" name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    found = re.search(r'formaction="([^"]+)"\s+name="csrfmiddlewaretoken"\s+value="([^"]+)"', page)
     assert found
     form = {"csrfmiddlewaretoken": found[2], "search": "ada", "status": "active", "assistant_id": ""}
     answer = browser.post(found[1], form)

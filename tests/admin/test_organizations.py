@@ -21,7 +21,13 @@ def stored(organization: Organization) -> Organization:
 
 
 def typed(organization: Organization, **fields: Any) -> dict[str, Any]:
-    shown = {"name": organization.name, "base_url": organization.base_url, "api_key": "", "is_active": "on"}
+    shown = {
+        "name": organization.name,
+        "base_url": organization.base_url,
+        "api_key": "",
+        "freshness_goal_seconds": "300",
+        "is_active": "on",
+    }
     return {**shown, **fields}
 
 
@@ -75,6 +81,7 @@ def test_a_real_organization_starts_with_writing_off(admin_client: Client, db: N
         "base_url": "https://api.vapi.ai/",
         "api_key": "k",
         "report_time_zone": "Europe/Berlin",
+        "freshness_goal_seconds": "300",
         "is_active": "on",
     }
     assert admin_client.post(f"{URL}add/", new).status_code == 302
@@ -89,7 +96,13 @@ def test_a_real_organization_starts_with_writing_off(admin_client: Client, db: N
 def test_a_real_organization_is_refused_beside_demo_data(
     admin_client: Client, organization: Organization
 ) -> None:
-    new = {"slug": "acme", "name": "Acme", "base_url": "https://api.vapi.ai", "report_time_zone": "UTC"}
+    new = {
+        "slug": "acme",
+        "name": "Acme",
+        "base_url": "https://api.vapi.ai",
+        "report_time_zone": "UTC",
+        "freshness_goal_seconds": "300",
+    }
     assert "holds demo data" in admin_client.post(f"{URL}add/", new).content.decode()
     assert Organization.objects.count() == 1
 

@@ -39,7 +39,9 @@ def test_each_change_of_state_is_kept(sandbox: SandboxProcess, queue: Queue, edi
     ("fault", "last"),
     [
         ("503:method=PATCH", ("queued", 503, "Unavailable server")),
-        ("402:method=PATCH", ("rejected", 402, "Refused")),
+        ("409:method=PATCH", ("rejected", 409, "Refused")),
+        # The key is refused, not the change: the organization is paused, and the edit waits.
+        ("402:method=PATCH", ("queued", 402, "Refused")),
         ("429:method=GET,retry_after=60", ("queued", 429, "Unavailable rate_limited")),
     ],
 )
