@@ -226,7 +226,7 @@ def _chosen(request: HttpRequest) -> tuple[Organization, list[str]]:
         raise ValidationError("Choose at least one session.")
     if len(organizations) > 1:
         raise ValidationError("Choose sessions of one organization: filter by it first.")
-    return Organization.objects.get(pk=organizations.pop()), [pk for _, pk in chosen]
+    return Organization.objects.visible_to(request.user).get(pk=organizations.pop()), [pk for _, pk in chosen]
 
 
 def _fields(given: QueryDict) -> dict[str, object]:

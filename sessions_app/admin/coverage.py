@@ -140,17 +140,19 @@ def day_page(request: HttpRequest, slug: str, stream: str, day: str) -> HttpResp
     chosen, known_stream = _day_or_none(day), _stream(stream)
     if chosen is None:
         raise Http404
-    organizations = Organization.objects.visible_to(request.user)
     row = get_object_or_404(
-        Coverage.objects.select_related("organization"),
-        organization__in=organizations,
+        Coverage.objects.visible_to(request.user).select_related("organization"),
         organization__slug=slug,
         stream=known_stream,
         day=chosen,
     )
     start = datetime.combine(chosen, time(), UTC)
-    rows = _MODELS[known_stream].objects.filter(
-        organization=row.organization, created_at__gte=start, created_at__lt=start + timedelta(days=1)
+    rows = (
+        _MODELS[known_stream]
+        .objects.visible_to(request.user)
+        .filter(
+            organization=row.organization, created_at__gte=start, created_at__lt=start + timedelta(days=1)
+        )
     )
     missing = rows.filter(missing_since__isnull=False).order_by("-missing_since", "id")
     context = {

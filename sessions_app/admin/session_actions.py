@@ -171,7 +171,9 @@ def message_view(
         if cleaned["do"] == "replace":
             operation["text"] = cleaned["text"].replace("\r\n", "\n")
         try:
-            known = Edit.objects.filter(submission_key=cleaned["submission_key"]).first()
+            known = (
+                Edit.objects.visible_to(request.user).filter(submission_key=cleaned["submission_key"]).first()
+            )
             edit = known or queue_messages(session, [operation], form.making(request))
         except StaleMessage as error:
             form.add_error(None, error)

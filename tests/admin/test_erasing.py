@@ -40,7 +40,7 @@ def test_it_is_shown_first_and_erased_once_confirmed(
 ) -> None:
     page = admin_client.post(PAGE, asked()).content.decode()
     assert "Found here: 1 session " in page
-    mark = re.search('name="confirmed" value="([^"]+)"', page)
+    mark = re.search(r'name="confirmed"\s+value="([^"]+)"', page)
     assert mark
     other = {"value": "+4930123456", "again": "+4930123456"}
     page = admin_client.post(PAGE, asked(confirmed=mark[1], **other)).content.decode()

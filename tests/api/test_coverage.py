@@ -68,7 +68,6 @@ def test_the_links_lead_through_all_days(client: Client, days: list[Coverage], o
         ({"state": "proven,differs"}, {1, 2, 3, 4}),
         ({"stream": "chats"}, set()),
         ({"stream": "sessions"}, {1, 2, 3, 4}),
-        ({"organization": "other"}, set()),
     ],
 )
 def test_days_are_found_by(

@@ -76,7 +76,8 @@ def _synced(running: Running, database: str = "demo") -> bool:
 @demo
 def test_demo_is_up_syncs_and_stops_whole(start_run: Callable[..., Running]) -> None:
     running = start_run()
-    assert all(running.child(part) for part in PARTS)
+    # A child that was just forked still has its parent's command.
+    wait_for(lambda: all(running.child(part) for part in PARTS))
     assert requests.get(f"{running.url}/healthz", timeout=5).text == "ok\n"
     wait_for(running.ready)
     wait_for(lambda: _synced(running))

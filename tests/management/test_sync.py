@@ -75,7 +75,7 @@ def test_prints_a_line_for_each_stream(organization: Organization, sandbox: Sand
 def test_failure_is_exit_1_and_the_other_streams_are_pulled(
     organization: Organization, sandbox: SandboxProcess
 ) -> None:
-    sandbox.fault("403:path=/session")
+    sandbox.fault("400:path=/session")
     with pytest.raises(CommandError) as ending:
         _sync()
     assert ending.value.returncode == 1

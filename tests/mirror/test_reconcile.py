@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from sessions_app.mirror.leases import LeaseTaken, hold_lease
+from sessions_app.mirror.pauses import take_up_again
 from sessions_app.mirror.reconcile import asks_a_person, reconcile_stream
 from sessions_app.mirror.sync import sync_organization, sync_stream
 from sessions_app.models import (
@@ -350,6 +351,9 @@ def test_a_fault_stamps_nothing(
     assert run.state == RunState.FAILED
     assert not Session.objects.filter(missing_since__isnull=False).exists()
     sandbox.fault("")
+    if proven.paused_at:
+        take_up_again(proven)
+        proven.refresh_from_db()
     assert reconcile_stream(proven, Stream.SESSIONS).missing == 1
 
 
