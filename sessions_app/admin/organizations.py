@@ -58,6 +58,10 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
             "api_key",
             "report_time_zone",
             "freshness_goal_seconds",
+            "requires_reason",
+            "payload_retention_days",
+            "row_retention_days",
+            "history_retention_days",
             "is_active",
         )
         widgets = dict.fromkeys(("slug", "name", "base_url"), UnfoldAdminTextInputWidget)
@@ -164,7 +168,10 @@ class OrganizationAdmin(ListAdmin):
         return request.user.has_perm("sessions_app.change_organization")
 
     def get_fields(self, request: HttpRequest, obj: Organization | None = None) -> Sequence[str]:
-        fields = ["name", "base_url", "report_time_zone", "freshness_goal_seconds", "is_active"]
+        fields = [
+            *("name", "base_url", "report_time_zone", "freshness_goal_seconds", "requires_reason"),
+            *("payload_retention_days", "row_retention_days", "history_retention_days", "is_active"),
+        ]
         if obj is None:
             return ["slug", *fields[:2], "api_key", *fields[2:]]
         if self.has_change_permission(request) and obj.slug != DEFAULT_SLUG:

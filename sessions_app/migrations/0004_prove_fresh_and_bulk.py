@@ -44,11 +44,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='organization',
-            name='blanks_replace_words',
-            field=models.BooleanField(default=False),
-        ),
-        migrations.AddField(
-            model_name='organization',
             name='concurrent_requests',
             field=models.IntegerField(default=4),
         ),
@@ -187,22 +182,6 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name='NoticeChannel',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.TextField()),
-                ('kind', models.TextField(choices=[('email', 'e-mail'), ('chat', 'Slack- or Teams-compatible webhook'), ('webhook', 'signed webhook')])),
-                ('target', sessions_app.models.fields.EncryptedTextField()),
-                ('signing_key', sessions_app.models.fields.EncryptedTextField(blank=True, default='')),
-                ('topics', models.JSONField(default=list)),
-                ('own_only', models.BooleanField(default=True)),
-                ('is_active', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('organization', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='sessions_app.organization')),
-                ('person', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
-            ],
-        ),
-        migrations.CreateModel(
             name='RequestSlot',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -309,26 +288,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('organization', 'digest'), name='lookup_key')],
-            },
-        ),
-        migrations.CreateModel(
-            name='Notice',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('topic', models.TextField(choices=[('edit_conflict', 'an edit met a conflict'), ('edit_rejected', 'an edit was rejected'), ('edit_failed', 'an edit failed'), ('organization_paused', 'an organization was paused')])),
-                ('cause', models.TextField()),
-                ('content', models.JSONField(default=dict)),
-                ('state', models.TextField(choices=[('queued', 'queued'), ('delivered', 'delivered'), ('failed', 'failed')], default='queued')),
-                ('attempts', models.IntegerField(default=0)),
-                ('error', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('next_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('delivered_at', models.DateTimeField(blank=True, null=True)),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='sessions_app.noticechannel')),
-            ],
-            options={
-                'ordering': ('-created_at', '-id'),
-                'constraints': [models.UniqueConstraint(fields=('channel', 'cause'), name='notice_key')],
             },
         ),
         migrations.CreateModel(

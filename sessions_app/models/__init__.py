@@ -12,7 +12,6 @@ from sessions_app.models.forgetting import Erasure, ForgottenId, LegalHold
 from sessions_app.models.heartbeats import Heartbeat
 from sessions_app.models.history import FieldChange
 from sessions_app.models.names import RemoteName
-from sessions_app.models.notices import Notice, NoticeChannel
 from sessions_app.models.organizations import Organization, WriteModeChange
 from sessions_app.models.requests import Budget, Lookup, RequestSlot, RequestTally
 from sessions_app.models.runs import Lease, QuarantinedRecord, SyncRun, SyncWindow, Watermark
@@ -38,8 +37,6 @@ __all__ = [
     "Lease",
     "LegalHold",
     "Lookup",
-    "Notice",
-    "NoticeChannel",
     "NumberSuffix",
     "Organization",
     "QuarantinedRecord",

@@ -50,8 +50,6 @@ class Organization(models.Model):
     paused_reason = models.TextField(blank=True, default="")
     # Older data than this are called old, on every page.
     freshness_goal_seconds = models.IntegerField(default=300)
-    # Zero Data Retention: whether blanks may replace words that we hold.
-    blanks_replace_words = models.BooleanField(default=False)
     # Our own retention in days; null keeps for ever.
     payload_retention_days = models.IntegerField(null=True, blank=True)
     row_retention_days = models.IntegerField(null=True, blank=True)
