@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import requests
 
@@ -25,7 +28,9 @@ class Demo:
     """Where the simulated Vapi listens and what it was first started with (kept in var/sandbox.json)."""
 
     def __init__(self, var: Path) -> None:
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        # Kept as long as this lives: a second demo that starts meanwhile takes another port.
+        self._claim = _claim_port()
+        self.url = f"http://127.0.0.1:{_free_port((PORT, 0) if self._claim else (0,))}"
         self.first_started_at = _first_start(var / "sandbox.json")
 
     def child(self, manage: Path, log: Path, *, live: bool) -> Child:
@@ -78,9 +83,26 @@ def _first_start(path: Path) -> datetime:
     return datetime.fromisoformat(json.loads(path.read_text())["first_started_at"])
 
 
-def _free_port() -> int:
-    """8100, or any free one where that is taken."""
-    for port in (PORT, 0):
+def _claim_port() -> TextIO | None:
+    """Claim 8100 among all demos of this machine; None where another one has it.
+
+    Looking whether the port is free is not enough: the simulated Vapi listens there only seconds later.
+    """
+    try:
+        claim = (Path(tempfile.gettempdir()) / f"vapiadmin-{PORT}.lock").open("a")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
+def _free_port(ports: Sequence[int]) -> int:
+    """The first free one; 0 stands for any."""
+    for port in ports:
         with closing(socket.socket()) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
