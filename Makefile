@@ -31,7 +31,7 @@ check: install ## format, lint, types, layers, templates, migrations, settings
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/djlint templates --check --lint
 	@var=$$(mktemp -d) && trap 'rm -rf "$$var"' EXIT && export VAR_DIR="$$var" \
 		&& $(BIN)/python manage.py makemigrations --check --dry-run \
 		&& $(BIN)/python manage.py check --fail-level WARNING \

@@ -17,6 +17,7 @@ _SHARED: list[Any] = [
 # What a record may carry beside its message. Anything else (a request, say) could hold what must not be kept.
 _EXTRA = {
     "author",
+    "delivery",
     "edit",
     "kind",
     "mode",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -13,6 +14,8 @@ from django.db import transaction
 from sessions_app.edits import bulk, claims, push
 from sessions_app.heartbeats import person_is_here
 from sessions_app.mirror import (
+    backfill,
+    budget,
     erasing,
     events,
     forgetting,
@@ -25,14 +28,22 @@ from sessions_app.mirror import (
 )
 from sessions_app.mirror.connection import NoKey
 from sessions_app.models import Edit, Organization, Watermark
+from sessions_app.models.edits import EditState
 from sessions_app.models.runs import Stream
+from sessions_app.notices import delivering
 from sessions_app.vapi.errors import VapiError
 
 log = logging.getLogger(__name__)
 
 
+# What people may have chosen to be told of.
+_TOLD = (EditState.CONFLICT, EditState.REJECTED, EditState.FAILED)
 # Whoever saves a form does not wait for a broker that is away.
 BROKER_SECONDS = 0.5
+# A helper of a full sync gives its place to others after about this long, or a page. One that waited this long for a
+# place finds the workers busy, and leaves: what people wait for must not stand behind it.
+HELPER_SECONDS = 0.5
+MOST_HELPER_WAIT_SECONDS = 1.0
 
 
 def enqueue(task: Task[Any, Any], *args: object) -> None:
@@ -59,7 +70,8 @@ def send_now(task: Task[Any, Any], *args: object) -> bool:
 
 @shared_task
 def sweep() -> None:
-    """Look at what is due: edits whose turn it is, server messages that wait, runs whose worker died."""
+    """Look at what is due: edits whose turn it is, server messages that wait, notices to be sent, runs whose
+    worker died."""
     for edit_id in claims.due_edits(only=bulk.NOT_IN_LANES):
         enqueue(push_edit, edit_id)
     for bulk_id in bulk.due_bulks():
@@ -68,16 +80,35 @@ def sweep() -> None:
         enqueue(process_events)
     for erasure_id in erasing.due_erasures():
         enqueue(erase_customer, erasure_id)
+    deliver_due()
     sync.close_expired_runs()
+    for organization, stream in backfill.running_backfills():
+        _call_helpers(organization, stream, backfill.MOST_HELPERS)
 
 
 @shared_task
 def push_edit(edit_id: int) -> None:
     """Push an edit, then the next one of its session."""
     if Edit.objects.filter(pk=edit_id).exists():
-        push.push_edit(edit_id)
+        if push.push_edit(edit_id) in _TOLD:
+            deliver_due()
         for following_id in claims.due_edits(Edit.objects.get(pk=edit_id).session_id, limit=1):
             enqueue(push_edit, following_id)
+
+
+@shared_task
+def deliver_due() -> None:
+    """Let each channel's oldest due notice be sent."""
+    for delivery_id in delivering.due_deliveries():
+        enqueue(deliver_notice, delivery_id)
+
+
+@shared_task
+def deliver_notice(delivery_id: int) -> None:
+    """Send a notice, then the next one of its channel."""
+    delivery = delivering.deliver(delivery_id)
+    for following_id in delivering.due_deliveries(delivery.channel_id) if delivery else ():
+        enqueue(deliver_notice, following_id)
 
 
 @shared_task
@@ -110,7 +141,7 @@ def process_events() -> None:
 
 @shared_task
 def prune() -> None:
-    """Let go of history, message bodies, quarantine and runs past their age; add up old counts of requests."""
+    """Let go of history, message bodies, quarantine, runs and notices past their age; add up old counts of requests."""
     pruning.prune()
     forgetting.prune_retained()
     tallies.fold_old()
@@ -141,14 +172,35 @@ def sync_names() -> None:
 def sync_stream(
     organization_id: int, stream: str, full: bool = False, started_by_id: int | None = None
 ) -> None:
-    """Pull one stream, unless another run does or the organization has gone or is paused."""
+    """Pull one stream, unless another run does, Vapi asked to wait, or the organization has gone or is paused."""
     organization = Organization.objects.reachable().filter(pk=organization_id).first()
-    if organization is None:
+    if organization is None or budget.must_wait(organization):
         return
+    invite = partial(_call_helpers, organization, stream)
     try:
-        sync.sync_stream(organization, Stream(stream), full=full, started_by_id=started_by_id)
+        sync.sync_stream(organization, Stream(stream), full=full, started_by_id=started_by_id, invite=invite)
     except sync.LeaseTaken:
         log.info("another run holds the lease", extra={"organization": organization_id, "stream": stream})
+
+
+def _call_helpers(organization: Organization, stream: str, windows: int) -> None:
+    for _ in range(min(windows, backfill.helpers_wanted(organization, Stream(stream)))):
+        enqueue(help_backfill, organization.pk, stream, time.time())
+
+
+@shared_task
+def help_backfill(organization_id: int, stream: str, called_at: float) -> None:
+    """Walk a part of a full sync that runs elsewhere, then go to the end of the queue: people come in between.
+
+    `called_at` is the Unix time of the call. Beat calls new helpers for those that left.
+    """
+    if time.time() - called_at > MOST_HELPER_WAIT_SECONDS:
+        return
+    organization = Organization.objects.reachable().filter(pk=organization_id).first()
+    if organization is None or not backfill.helpers_wanted(organization, Stream(stream)):
+        return
+    if backfill.help_backfill(organization, Stream(stream), seconds=HELPER_SECONDS):
+        enqueue(help_backfill, organization_id, stream, time.time())
 
 
 @shared_task
@@ -165,7 +217,7 @@ def reconcile_stream(
 ) -> None:
     """Prove one stream, unless another run does or the organization has gone."""
     organization = Organization.objects.filter(pk=organization_id, is_active=True).first()
-    if organization is None:
+    if organization is None or budget.must_wait(organization):
         return
     try:
         reconcile.reconcile_stream(
@@ -198,6 +250,6 @@ def take_up(organization_id: int) -> None:
     organization = Organization.objects.active().filter(pk=organization_id).first()
     if organization is not None:
         with suppress(VapiError, NoKey):
-            pauses.take_up_again(organization)
+            pauses.take_up_again(organization, "a changed organization")
             for stream in (Stream.SESSIONS, Stream.CHATS, Stream.NAMES):
                 enqueue(sync_stream, organization.pk, stream)

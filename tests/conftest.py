@@ -12,16 +12,10 @@ from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 
-from sessions_app.management.bootstrap import (
-    ADMINISTRATORS,
-    OPERATIONS,
-    SANDBOX_BUDGET,
-    SANDBOX_KEY,
-    SUPPORT,
-    bootstrap_groups,
-)
+from sessions_app.management.bootstrap import SANDBOX_BUDGET, SANDBOX_KEY, bootstrap_groups
 from sessions_app.models import Organization
 from sessions_app.models.organizations import WriteMode
+from sessions_app.models.rights import ADMINISTRATORS, OPERATIONS, SUPPORT
 
 if TYPE_CHECKING:
     from tests.sandbox_process import SandboxProcess

@@ -84,5 +84,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["TEST_RUN"] = str(os.getpid())
 
 
+def shared_out(count: int) -> range:
+    """Return this database's half of 0 to `count` - 1: what takes long is done once by the suite, not once on each."""
+    return range(_VENDORS.index(os.environ.get("TEST_DATABASE") or "sqlite"), count, len(_VENDORS))
+
+
 def pytest_report_header() -> str:
     return f"database: {os.environ.get('TEST_DATABASE') or 'sqlite'}"

@@ -29,12 +29,12 @@ class SandboxProcess:
     def __init__(
         self, *, sessions: int = 40, seed: str = "tests", now: str = NOW, faults: str = "",
         keys: Sequence[str] = ("sandbox-key", "sandbox-key-2"), conversations: Path | None = None,
-        live: bool = False, port: int = 0,
+        live: bool = False, port: int = 0, days: int = 30,
     ) -> None:  # fmt: skip
         self.keys = tuple(keys)
         self.key = self.keys[0]
         arguments = [f"--port={port}", f"--sessions={sessions}", f"--seed={seed}"]
-        arguments += [f"--now={now}"] if now else []
+        arguments += [f"--days={days}", *([f"--now={now}"] if now else [])]
         arguments += [f"--faults={faults}"] if faults else []
         arguments += [f"--key={key}" for key in keys]
         arguments += [f"--conversations={conversations}"] if conversations else []
@@ -111,6 +111,11 @@ class SandboxProcess:
             time.sleep(0.02)
         sent: list[Json] = report["sent"]
         return sent
+
+    def truth_of(self, id_: str, kind: str = "sessions", key: str = "") -> Json:
+        """One session or chat as Vapi has it now, None where it has none."""
+        found = self.control("GET", "truth", kind=kind, id=id_, key=key or self.key)["results"]
+        return found[0] if found else None
 
     def truth(self, kind: str = "sessions", key: str = "") -> list[Json]:
         """Every session or chat that Vapi has now, by createdAt; not in the journal, not hit by faults."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sessions_app.mirror.sync import sync_organization
-from sessions_app.models import Edit, Lease, Organization, Session, SyncRun
+from sessions_app.models import Edit, Lease, Organization, Session, SyncRun, SyncWindow
 from sessions_app.models.edits import EditState
 from sessions_app.models.runs import RunState, Stream
 from tests.mirror.truth import assert_mirror_equals
@@ -37,6 +37,7 @@ def test_killed_during_a_sync(
     sandbox.fault("")
     # The minute that a lease lasts goes by.
     Lease.objects.update(expires_at=LONG_AGO)
+    SyncWindow.objects.update(expires_at=LONG_AGO)
     successor = start_worker()
     successor.send("sweep")
     successor.send("sync_stream", organization.pk, Stream.SESSIONS)

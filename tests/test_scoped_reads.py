@@ -26,7 +26,9 @@ class Read(NamedTuple):
 
 
 ALLOWED = {
-    Read("admin/organizations.py", "_place", "Organization"): "asks only whether this database is a demo's",
+    Read(
+        "admin/organization_form.py", "_place", "Organization"
+    ): "asks only whether this database is a demo's",
     Read("admin/people.py", "formfield_for_manytomany", "Permission"): "rights belong to no organization",
     Read("admin/sessions.py", "payload_view", "SessionPayload"): "of a session that _session() found visible",
     Read("api/authentication.py", "authenticate", "ApiToken"): "finds out who asks; nobody is known yet",
@@ -41,10 +43,11 @@ ALLOWED = {
     Read("admin/coverage.py", "_of", "model"): "of organizations that were found visible",
     Read("admin/coverage.py", "_read_streams", "Coverage"): "of organizations that were found visible",
     Read("admin/erasing.py", "", "Organization"): "none; the form's choices are set to the visible ones",
-    Read("admin/erasing.py", "_preview", "LegalHold"): "of an organization chosen among the visible ones",
+    Read("admin/holds.py", "", "Organization"): "none; the form's choices are set to the visible ones",
     Read("admin/freshness.py", "_read_progress", "SyncRun"): "of an organization that was found visible",
     Read("admin/freshness.py", "_read_progress", "SyncWindow"): "of an organization that was found visible",
     Read("admin/freshness.py", "_read_progress", "Watermark"): "of an organization that was found visible",
+    Read("admin/notices.py", "", "Organization"): "none; the form's choices are set to the visible ones",
     Read("admin/requests.py", "_figures", "RequestTally"): "of organizations that were found visible",
     Read("admin/session_actions.py", "_is_known", "Edit"): "asks only whether this form was sent before",
     Read("admin/session_edit.py", "stand_on_now", "Edit"): "asks only whether this form was sent before",

@@ -11,13 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from kombu import Connection
 
+from sessions_app.management.databases import database_url
 from vapiadmin import celery_app
 
 _ROOT = Path(__file__).parent.parent
@@ -73,17 +72,6 @@ class WorkerProcess:
     def output(self) -> str:
         self.log.seek(0)
         return self.log.read()
-
-
-def database_url() -> str:
-    """Return the address of the database that the test runs on."""
-    own = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{own['NAME']}"
-    who = quote(str(own["USER"])) + (f":{quote(str(own['PASSWORD']))}" if own["PASSWORD"] else "")
-    if str(own["HOST"]).startswith("/"):
-        return f"postgres://{who}@/{own['HOST']}/{own['NAME']}"
-    return f"postgres://{who}@{own['HOST']}:{own['PORT'] or 5432}/{own['NAME']}"
 
 
 def redis_server() -> str:

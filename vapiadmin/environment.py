@@ -76,6 +76,11 @@ def web_address(env: environ.Env, name: str, default: str) -> str:
     return address
 
 
+def host_names(env: environ.Env, name: str) -> list[str]:
+    """Return the names of a comma list, in lower case."""
+    return [host.strip().lower() for host in env.list(name, default=[]) if host.strip()]
+
+
 def time_zone(env: environ.Env, name: str, default: str) -> str:
     zone: str = env.str(name, default)
     if zone not in zoneinfo.available_timezones():
@@ -116,6 +121,18 @@ def database(env: environ.Env, url: str) -> dict[str, Any]:
     return found
 
 
+def mail_server(env: environ.Env, name: str) -> dict[str, Any]:
+    """Return Django's settings of the mail server at an address, or of none where there is no address."""
+    try:
+        found: dict[str, Any] = env.email_url_config(env.str(name, "") or "dummymail://")
+    except (ImproperlyConfigured, ValueError):
+        found = {}
+    wants_host = str(found.get("EMAIL_BACKEND", "")).endswith("smtp.EmailBackend")
+    if not found or (wants_host and not found.get("EMAIL_HOST")):
+        stop(f"{name} must be like smtp+tls://user:password@host:587, smtp+ssl://... or smtp://host:25.")
+    return found
+
+
 def _read_secret_file(name: str) -> str:
     try:
         return Path(os.environ[name]).read_text().strip()
@@ -131,8 +148,11 @@ KNOWN = frozenset(
         "CSRF_TRUSTED_ORIGINS",
         "DATABASE_URL",
         "DEBUG",
+        "EMAIL_FROM",
+        "EMAIL_URL",
         "FIELD_ENCRYPTION_KEYS",
         "LOG_LEVEL",
+        "NOTICE_PRIVATE_HOSTS",
         "PORT",
         "PUBLIC_URL",
         "SECRET_KEY",

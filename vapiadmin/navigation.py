@@ -32,7 +32,11 @@ SIDEBAR = {
                 _item("Sessions", "forum", "sessions_app_session_changelist", "view_session"),
                 _item("Chats", "chat", "sessions_app_chat_changelist", "view_chat"),
                 _item("Edits", "edit_note", "sessions_app_edit_changelist", "view_edit"),
-                _item("Bulk edits", "checklist", "sessions_app_bulkedit_changelist", "view_edit"),
+                {
+                    **_item("Bulk edits", "checklist", "sessions_app_bulkedit_changelist", "view_edit"),
+                    # How many wait for whoever looks.
+                    "badge": "sessions_app.admin.bulk.count_waiting",
+                },
                 _item("Audit", "history", "sessions_app_edittransition_changelist", "view_edittransition"),
             ],
         },
@@ -66,7 +70,17 @@ SIDEBAR = {
         {
             "title": "Access",
             "items": [
+                _item("Legal holds", "gavel", "sessions_app_legalhold_changelist", "view_legalhold"),
                 _item("Erasures", "person_off", "erasures", "erase_customer"),
+                {
+                    "title": "Notices",
+                    "icon": "notifications",
+                    "link": reverse_lazy("admin:notices"),
+                    "permission": lambda request: any(
+                        request.user.has_perm(f"sessions_app.{right}")
+                        for right in ("own_channel", "share_channel")
+                    ),
+                },
                 _item("API tokens", "key", "sessions_app_apitoken_changelist", "view_apitoken"),
                 {
                     "title": "People",

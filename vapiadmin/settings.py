@@ -17,8 +17,10 @@ from django.urls import reverse_lazy
 from vapiadmin.environment import (
     database,
     encryption_keys,
+    host_names,
     key_from_file,
     log_level,
+    mail_server,
     make_encryption_key,
     make_secret_key,
     port_number,
@@ -272,6 +274,19 @@ SPECTACULAR_SETTINGS = {
 # --- Cache ----------------------------------------------------------------------------------------
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 
+# --- Notices --------------------------------------------------------------------------------------
+EMAIL_IS_SET_UP = bool(env.str("EMAIL_URL", ""))
+_mail = mail_server(env, "EMAIL_URL")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"] or "", _mail["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"] or "", _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"] or None
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "") or f"vapiadmin@{_public.hostname}"
+# Hosts inside one's own network that a webhook may be sent to; any other private address is refused.
+NOTICE_PRIVATE_HOSTS = host_names(env, "NOTICE_PRIVATE_HOSTS")
+
 # --- Logs: one JSON object a line, never a payload, a customer's word or a secret ------------------
 LOG_LEVEL = log_level(env, "LOG_LEVEL", "INFO")
 LOGGING = {
@@ -308,8 +323,13 @@ UNFOLD = {
         "sessions_app.admin.assets.edits_stylesheet",
         "sessions_app.admin.assets.history_stylesheet",
         "sessions_app.admin.assets.freshness_stylesheet",
+        "sessions_app.admin.assets.notices_stylesheet",
     ],
-    "SCRIPTS": ["sessions_app.admin.assets.script"],
+    "SCRIPTS": [
+        "sessions_app.admin.assets.script",
+        "sessions_app.admin.assets.keys_script",
+        "sessions_app.admin.assets.conversation_script",
+    ],
     "LOGIN": {"redirect_after": reverse_lazy(LOGIN_REDIRECT_URL)},
     "COLORS": {
         "primary": {

@@ -7,6 +7,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vapiadmin.settings")
 
 from django.conf import settings
 
+from sessions_app.management.processes import die_with
+
 bind = f"127.0.0.1:{settings.PORT}"
 worker_class = "gthread"
 workers = 2
@@ -23,3 +25,8 @@ logconfig_dict: dict[str, Any] = {
         "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
     },
 }
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """A worker whose server was killed would take requests for a second or two more."""
+    die_with(worker.ppid)()

@@ -14,12 +14,24 @@ def script(request: HttpRequest) -> str:
     return static("vapiadmin/vapiadmin.js")
 
 
+def keys_script(request: HttpRequest) -> str:
+    return static("vapiadmin/keys.js")
+
+
+def conversation_script(request: HttpRequest) -> str:
+    return static("vapiadmin/conversation.js")
+
+
 def edits_stylesheet(request: HttpRequest) -> str:
     return static("vapiadmin/edits.css")
 
 
 def freshness_stylesheet(request: HttpRequest) -> str:
     return static("vapiadmin/freshness.css")
+
+
+def notices_stylesheet(request: HttpRequest) -> str:
+    return static("vapiadmin/notices.css")
 
 
 def history_stylesheet(request: HttpRequest) -> str:

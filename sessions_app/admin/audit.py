@@ -16,9 +16,9 @@ from django.urls import URLPattern, path
 
 from sessions_app.admin.changes import FIELD_LABELS
 from sessions_app.admin.filters import Choice, Control, date_range
-from sessions_app.admin.lists import OWN_PARAMETERS, Column, ListAdmin, organization_options
+from sessions_app.admin.lists import OWN_PARAMETERS, Column, ListAdmin
 from sessions_app.costs.export import as_cell
-from sessions_app.models import ApiToken, EditTransition, Organization
+from sessions_app.models import ApiToken, EditTransition
 from sessions_app.models.edits import EditState
 from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import AuditFilterSet
@@ -62,16 +62,13 @@ class AuditAdmin(ListAdmin):
         rows = EditTransition.objects.visible_to(request.user)
         return rows.select_related("organization", "edit", "edit__author", "edit__token")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("state", "State", EditState.choices),
             Choice("field", "Field", list(FIELD_LABELS.items())),
             Choice("actor", "By", _actors(request)),
             date_range("When", "happened_at"),
         ]
-        if len(organizations) > 1:
-            controls.append(Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.export_view)

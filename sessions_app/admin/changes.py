@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from sessions_app.admin.pretty import pretty_json
+from sessions_app.edits.standing import refusals_by_field
 from sessions_app.edits.turns import changed, words_of
 from sessions_app.models import Edit
 from sessions_app.models.edits import EditKind
@@ -42,6 +43,8 @@ class Change:
     is_disputed: bool
     # As Vapi has it, for a form that starts from it.
     mine_value: object
+    # What Vapi said of this field where it refused.
+    refusal: str = ""
 
     @property
     def base_parts(self) -> list[Part]:
@@ -61,6 +64,7 @@ def list_changes(edit: Edit) -> list[Change]:
         return _list_message_changes(edit)
     if edit.kind == EditKind.DELETE:
         return _list_deletion(edit)
+    refusals = refusals_by_field(edit)
     return [
         Change(
             field=field,
@@ -70,6 +74,7 @@ def list_changes(edit: Edit) -> list[Change]:
             theirs=in_words(field, edit.theirs.get(field)) if field in edit.theirs else "",
             is_disputed=field in edit.theirs,
             mine_value=value,
+            refusal=refusals.get(field, ""),
         )
         for field, value in edit.fields.items()
     ]
@@ -77,7 +82,7 @@ def list_changes(edit: Edit) -> list[Change]:
 
 def _list_message_changes(edit: Edit) -> list[Change]:
     disputed = {entry["operation"]: entry["message"] for entry in edit.theirs.get("messages", ())}
-    changes = []
+    changes, refusal = [], refusals_by_field(edit).get("messages", "")
     for index, operation in enumerate(edit.operations):
         old = edit.base.get("messages", [])[index : index + 1]
         base = words_of(old[0]) if old else ""
@@ -92,6 +97,7 @@ def _list_message_changes(edit: Edit) -> list[Change]:
                 theirs=theirs,
                 is_disputed=index in disputed,
                 mine_value=operation.get("text", ""),
+                refusal=refusal,
             )
         )
     return changes

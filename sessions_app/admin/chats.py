@@ -15,13 +15,13 @@ from django.template.response import TemplateResponse
 
 from sessions_app.admin.chat_page import read_chat_page
 from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
-from sessions_app.admin.lists import Column, organization_options
+from sessions_app.admin.lists import Column
 from sessions_app.admin.names import read_assistant_options, read_names
 from sessions_app.admin.search_first import SearchFirst
 from sessions_app.customers.present import Customer, present_customer
-from sessions_app.models import Chat, Organization, Session
-from sessions_app.models.keyset import Keyset
+from sessions_app.models import Chat, Session
 from sessions_app.search.filters import ChatFilterSet
+from sessions_app.search.orders import CHAT_ORDERS
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ChatAdmin(SearchFirst):
         Column("Cost", "cost_usd", "va-number"),
         Column("Created", "created_at"),
     )
-    keyset = Keyset({name: name for name in ("created_at", "updated_at", "cost_usd", "message_count")})
+    keyset = CHAT_ORDERS
     filterset_class = ChatFilterSet
     icon = "chat"
     nothing_yet = "Chats show here once they are synced from Vapi."
@@ -54,17 +54,14 @@ class ChatAdmin(SearchFirst):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Chat]:
         return Chat.objects.visible_to(request.user)
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("assistant_id", "Assistant", read_assistant_options(request.user)),
             date_range("Created", "created_at"),
             Range("Cost", "cost_usd__gte", "cost_usd__lte", "number"),
             Toggle("failed_tools", "Failed tools"),
             Toggle("missing", "Missing at Vapi"),
         ]
-        if len(organizations) > 1:
-            controls.insert(0, Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Chat]) -> Sequence[ChatRow]:
         names = read_names(request.user, (row.assistant_id or row.squad_id for row in rows))

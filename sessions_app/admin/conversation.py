@@ -16,6 +16,8 @@ MOST_TURNS = 400
 # A longer text is cut on the page; the payload below holds all of it.
 MOST_CHARACTERS = 20_000
 _PREVIEW = 90
+# Seconds between two turns from which on they are worth a word.
+SHORTEST_PAUSE = 5
 _ICONS = {"user": "person", "assistant": "smart_toy", "tool": "build", "system": "tune", "other": "help"}
 
 
@@ -62,6 +64,8 @@ class ShownTurn:
     is_continued: bool
     # The day, where it is another than that of the turn before.
     day: date | None
+    # Seconds since the turn before, where it was a while; else 0.
+    pause: int
     calls: tuple[ShownCall, ...]
 
     @property
@@ -109,7 +113,11 @@ def show_conversation(
     for turn in turns[:most]:
         calls, seen_failures = _show_calls(turn, seen_failures, failed_count)
         speaker = names.get(turn.kind) or turn.role or "Unknown"
-        shown.append(ShownTurn(turn, speaker, _continues(before, turn), _new_day(before, turn), calls))
+        shown.append(
+            ShownTurn(
+                turn, speaker, _continues(before, turn), _new_day(before, turn), _pause(before, turn), calls
+            )
+        )
         before = turn
     system_count = sum(turn.kind == "system" for turn in turns)
     return Conversation(tuple(shown), len(turns), failed_count, system_count)
@@ -128,6 +136,18 @@ def _continues(before: Turn | None, turn: Turn) -> bool:
     return (
         before is not None and before.kind == turn.kind and before.role == turn.role and turn.kind != "other"
     )
+
+
+def _pause(before: Turn | None, turn: Turn) -> int:
+    if before is None:
+        return 0
+    if before.at is not None and turn.at is not None:
+        seconds = (turn.at - before.at).total_seconds()
+    elif before.seconds_from_start is not None and turn.seconds_from_start is not None:
+        seconds = turn.seconds_from_start - before.seconds_from_start
+    else:
+        return 0
+    return int(seconds) if seconds >= SHORTEST_PAUSE else 0
 
 
 def _new_day(before: Turn | None, turn: Turn) -> date | None:

@@ -7,15 +7,8 @@ from typing import Any
 
 from django.utils.formats import date_format
 
-from sessions_app.admin.cost_tables import (
-    Lists,
-    bucket_of,
-    by_month,
-    count_of,
-    dollars,
-    join_months,
-    places_for,
-)
+from sessions_app.admin.cost_figures import Lists, count_of, dollars, places_for
+from sessions_app.admin.cost_months import bucket_of, by_month, join_months
 from sessions_app.costs.period import Period
 from sessions_app.costs.report import Report, Row
 from sessions_app.models.costs import Source

@@ -1,44 +1,22 @@
-"""How the cost page writes figures: rounded on screen, exact on hover, each a link to its rows."""
+"""The tables of the cost page: by day, assistant, kind and model, beside what sessions and chats report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
-from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.formats import date_format
 
-from sessions_app.costs.links import RowLinks
-from sessions_app.costs.period import Period, month_of
-from sessions_app.costs.report import Itemized, Report, Reported, Row
+from sessions_app.admin.cost_figures import Figure, Lists, amount, number, places_for
+from sessions_app.admin.cost_months import by_month, join_months
+from sessions_app.costs.report import Report, Reported, Row
 from sessions_app.models.costs import Source
-from sessions_app.vapi.money import format_usd
 
 # A longer table ends in one row for all the others; the CSV has every row.
 SHOWN_ROWS = 50
-# Beyond a quarter, the chart and the table by day show months.
-MOST_DAYS = 92
-_LISTS = {
-    Source.SESSION: ("sessions_app_session_changelist", "sessions_app.view_session"),
-    Source.CHAT: ("sessions_app_chat_changelist", "sessions_app.view_chat"),
-}
-MINUS = "\N{MINUS SIGN}"
 _NO_DOLLARS = Decimal(0)
-_LINES = "sessions_app_costline_changelist"
-
-
-@dataclass(frozen=True)
-class Figure:
-    text: str
-    # The exact value, where `text` is rounded.
-    exact: str = ""
-    href: str = ""
-    # Of the column's sum, in percent.
-    share: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,58 +37,6 @@ class Table:
     sources: list[Source]
     rows: list[TableRow] = field(default_factory=list)
     sums: list[Figure] = field(default_factory=list)
-
-
-class Lists:
-    """Addresses of the lists that this person may open."""
-
-    def __init__(self, request: HttpRequest) -> None:
-        self.parents = {
-            source: reverse(f"admin:{name}") if request.user.has_perm(permission) else ""
-            for source, (name, permission) in _LISTS.items()
-        }
-        self.lines = reverse(f"admin:{_LINES}")
-
-    def reported(self, source: Source, reported: Reported) -> str:
-        address = self.parents[source]
-        return f"{address}?{reported.query}" if address and reported.query else ""
-
-    def itemized(self, itemized: Itemized) -> str:
-        return f"{self.lines}?{itemized.query}" if itemized.query else ""
-
-
-def dollars(value: Decimal, places: int) -> str:
-    """Write dollars rounded to `places`; what would be rounded to nothing says that it is something."""
-    smallest = Decimal(1).scaleb(-places)
-    rounded = value.quantize(smallest, ROUND_HALF_EVEN)
-    sign = MINUS if value < 0 else ""
-    if value and not rounded:
-        return f"{f'> {MINUS}' if value < 0 else '< '}${smallest:f}"
-    return f"{sign}${abs(rounded):,f}"
-
-
-def places_for(amounts: Iterable[Decimal]) -> int:
-    """Cents are enough where the amounts of a column are large."""
-    return 2 if max((abs(amount) for amount in amounts), default=Decimal(0)) >= 100 else 4
-
-
-def amount(value: Decimal, places: int, href: str = "", whole: Decimal | None = None) -> Figure:
-    share = _percent(value, whole) if whole and 0 <= value <= whole else ""
-    exact = f"{MINUS if value < 0 else ''}${format_usd(abs(value))}"
-    return Figure(dollars(value, places), exact, href, share)
-
-
-def _percent(part: Decimal, whole: Decimal) -> str:
-    percent = 100 * part / whole
-    return "< 1%" if 0 < percent < 1 else f"{percent.quantize(Decimal(1))}%"
-
-
-def count_of(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
-
-
-def number(value: int, href: str = "") -> Figure:
-    return Figure(f"{value:,}", href=href)
 
 
 @dataclass(frozen=True)
@@ -262,54 +188,3 @@ class _Cells:
 
     def _sum(self, groups: list[dict[Source, Row]], source: Source, column: _Column) -> Decimal | int:
         return sum((column.read(group[source]) for group in groups if source in group), start=column.zero)
-
-
-def by_month(report: Report) -> bool:
-    return report.query.period.day_count > MOST_DAYS
-
-
-def bucket_of(report: Report, day: date) -> Period:
-    """Return the day, or of a long period the part of its month, that a bar stands for."""
-    if not by_month(report):
-        return Period(day, day)
-    month, period = month_of(day), report.query.period
-    return Period(max(month.first_day, period.first_day), min(month.last_day, period.last_day))
-
-
-def join_months(report: Report) -> list[Row]:
-    """Return the report's rows by day added up by month, each linked to the rows of its month."""
-    joined: dict[tuple[Period, Source], list[Row]] = {}
-    for row in report.rows:
-        joined.setdefault((bucket_of(report, row.group["day"]), row.source), []).append(row)
-    return [_join(report, bucket, source, rows) for (bucket, source), rows in joined.items()]
-
-
-def _join(report: Report, bucket: Period, source: Source, rows: list[Row]) -> Row:
-    links = RowLinks(
-        replace(report.query, period=bucket),
-        {"source": source.value},
-        {organization.pk: organization for organization in report.organizations},
-    )
-    reported = [row.reported for row in rows if row.reported]
-    itemized = [row.itemized for row in rows]
-    return Row(
-        source,
-        {"day": bucket.first_day},
-        {},
-        Reported(
-            sum((each.cost_usd for each in reported), Decimal(0)),
-            sum(each.count for each in reported),
-            sum(each.without_cost_count for each in reported),
-            links.parents(),
-        ),
-        Itemized(
-            cost_usd=sum((each.cost_usd for each in itemized), Decimal(0)),
-            count=sum(each.count for each in itemized),
-            without_cost_count=sum(each.without_cost_count for each in itemized),
-            prompt_tokens=sum(each.prompt_tokens for each in itemized),
-            completion_tokens=sum(each.completion_tokens for each in itemized),
-            cached_prompt_tokens=sum(each.cached_prompt_tokens for each in itemized),
-            reasoning_tokens=sum(each.reasoning_tokens for each in itemized),
-            query=links.lines(),
-        ),
-    )

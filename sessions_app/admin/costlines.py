@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from sessions_app.admin.filters import Choice, Control, Range, date_range
-from sessions_app.admin.lists import Column, ListAdmin, organization_options
+from sessions_app.admin.lists import Column, ListAdmin
 from sessions_app.admin.names import read_assistant_options, read_names
-from sessions_app.models import CostLine, Organization
+from sessions_app.models import CostLine
 from sessions_app.models.costs import Source
-from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import CostLineFilterSet
+from sessions_app.search.orders import COST_LINE_ORDERS
 
 # What Vapi documents today; another kind that comes by link is offered as it is.
 _KINDS = (("model", "model"), ("analysis", "analysis"), ("session", "session"), ("chat", "chat"))
@@ -44,26 +44,23 @@ class CostLineAdmin(ListAdmin):
         Column("Of", ""),
         Column("Occurred", "occurred_at"),
     )
-    keyset = Keyset({"occurred_at": "occurred_at", "cost_usd": "cost_usd"})
+    keyset = COST_LINE_ORDERS
     default_ordering = "-occurred_at"
     filterset_class = CostLineFilterSet
     icon = "receipt_long"
-    nothing_yet = "What Vapi itemises of sessions and chats shows here once they are synced."
+    nothing_yet = "What Vapi itemizes of sessions and chats shows here once they are synced."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CostLine]:
         return CostLine.objects.visible_to(request.user)
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("source", "Of", Source.choices),
             Choice("kind", "Kind", _KINDS),
             Choice("assistant_id", "Assistant", read_assistant_options(request.user)),
             date_range("Occurred", "occurred_at"),
             Range("Cost", "cost_usd__gte", "cost_usd__lte", "number"),
         ]
-        if len(organizations) > 1:
-            controls.insert(0, Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[CostLine]) -> Sequence[LineRow]:
         names = read_names(request.user, (row.assistant_id or row.squad_id for row in rows))

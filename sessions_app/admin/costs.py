@@ -11,18 +11,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from sessions_app.admin.cost_chart import describe_chart
-from sessions_app.admin.cost_tables import (
-    Figure,
-    Lists,
-    amount,
-    assistant_table,
-    count_of,
-    day_table,
-    kind_table,
-    model_table,
-    number,
-    places_for,
-)
+from sessions_app.admin.cost_figures import Figure, Lists, amount, count_of, number, places_for
+from sessions_app.admin.cost_tables import assistant_table, day_table, kind_table, model_table
 from sessions_app.costs.coverage import read_coverage
 from sessions_app.costs.export import iter_csv
 from sessions_app.costs.query import BadQuery, CostQuery, parse_query
@@ -98,7 +88,7 @@ def _csv(
     by = "-".join(["by", *query.group_by]) if query.group_by else "totals"
     name = f"costs-{query.period.first_day}-{query.period.last_day}-{by}.csv"
     return StreamingHttpResponse(
-        iter_csv(report),
+        iter_csv(report, read_coverage(request.user, organizations).complete_as_of),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )

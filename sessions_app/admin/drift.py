@@ -13,14 +13,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from sessions_app.admin.filters import Choice, Control, date_range
-from sessions_app.admin.lists import Column, ListAdmin, as_pk, organization_options
+from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.pretty import pretty_json
-from sessions_app.models import Organization, SchemaDrift
+from sessions_app.models import SchemaDrift
 from sessions_app.models.drift import DriftKind
 from sessions_app.models.keyset import Keyset
 from sessions_app.models.runs import Stream
-from sessions_app.search.filters import OrganizationFilter, StrictFilterSet, taking
 from sessions_app.search.parameters import ListFilter, MomentFilter, bounds
+from sessions_app.search.strict import OrganizationFilter, StrictFilterSet, taking
 from sessions_app.vapi.json import dump_payload
 
 STREAMS: list[tuple[str, str]] = [
@@ -75,15 +75,12 @@ class SchemaDriftAdmin(ListAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SchemaDrift]:
         return SchemaDrift.objects.visible_to(request.user).select_related("organization")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("kind", "What", DriftKind.choices),
             Choice("stream", "Stream", STREAMS),
             date_range("First seen", "first_seen_at"),
         ]
-        if len(organizations) > 1:
-            controls.insert(0, Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[SchemaDrift]) -> Sequence[DriftRow]:
         return [DriftRow(row) for row in rows]

@@ -22,14 +22,14 @@ from django.views.decorators.http import require_POST
 from sessions_app import tasks
 from sessions_app.admin.changes import FIELD_LABELS, list_changes
 from sessions_app.admin.filters import Choice, Control, date_range
-from sessions_app.admin.lists import Column, ListAdmin, as_pk, organization_options
+from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.pretty import pretty_json
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.edits import settle
 from sessions_app.edits.push import patch_of
 from sessions_app.edits.standing import describe_standing
 from sessions_app.edits.write_mode import pause_all
-from sessions_app.models import Edit, Organization, Session
+from sessions_app.models import Edit, Session
 from sessions_app.models.edits import UNDER_WAY_STATES, EditKind, EditState
 from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import EditFilterSet
@@ -57,6 +57,7 @@ class EditAdmin(ListAdmin):
     keyset = Keyset({"created_at": "created_at"})
     filterset_class = EditFilterSet
     icon = "edit_note"
+    poll_seconds = 10
     before_template = "admin/edits/pause_all.html"
     nothing_yet = (
         "Corrections of a session's name, status or lifetime show here, with where each of them stands."
@@ -65,17 +66,14 @@ class EditAdmin(ListAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Edit]:
         return Edit.objects.visible_to(request.user).select_related("organization", "author", "token")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("state", "State", EditState.choices),
             Choice("kind", "Kind", EditKind.choices),
             Choice("field", "Field", list(FIELD_LABELS.items())),
             Choice("author", "By", _people()),
             date_range("Made", "created_at"),
         ]
-        if len(organizations) > 1:
-            controls.append(Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Edit]) -> Sequence[EditRow]:
         sessions = Session.objects.visible_to(request.user).in_bulk([edit.session_id for edit in rows])
@@ -139,7 +137,7 @@ class EditAdmin(ListAdmin):
             "session": session,
             "customer": present_customer(session) if session else None,
             "changes": list_changes(edit),
-            "standing": describe_standing(edit),
+            "standing": describe_standing(edit, fields_apart=True),
             "history": list(edit.transitions.order_by("happened_at", "pk")[:_MOST_TRANSITIONS]),
             "method": method,
             "path": f"{edit.organization.base_url.rstrip('/')}{address}",

@@ -16,8 +16,10 @@ from django.urls import URLPattern, path
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from sessions_app import tasks
-from sessions_app.mirror.erasing import WAYS, chats_of, request_erasure, sessions_of
-from sessions_app.models import Erasure, LegalHold, Organization
+from sessions_app.mirror.customers import WAYS, chats_of, sessions_of
+from sessions_app.mirror.erasing import request_erasure
+from sessions_app.mirror.holds import customer_holds, held_sessions, holds_customer
+from sessions_app.models import Erasure, Organization
 
 _SHOWN = 50
 
@@ -68,12 +70,14 @@ def erasures_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/erasing/page.html", context)
 
 
-def _preview(asked: dict[str, Any]) -> dict[str, int]:
-    sessions = sessions_of(asked["organization"], asked["by"], asked["value"])
+def _preview(asked: dict[str, Any]) -> dict[str, Any]:
+    organization, by, value = asked["organization"], asked["by"], asked["value"]
+    sessions = sessions_of(organization, by, value)
     return {
         "sessions": sessions.count(),
         "chats": chats_of(sessions).count(),
-        "held": sessions.filter(pk__in=LegalHold.objects.values("session_id")).count(),
+        "held": sessions.filter(held_sessions("pk")).count(),
+        "keeps_all": [hold for hold in customer_holds(organization) if holds_customer(hold, by, value)],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sessions_app.mirror.connection import NoKey
+from sessions_app.mirror.refetch import Unstorable
 from sessions_app.vapi.errors import Refused, Unavailable, VapiError
 
 _UNAVAILABLE = {
@@ -17,6 +18,8 @@ _UNAVAILABLE = {
 def explain(error: VapiError | NoKey) -> str:
     if isinstance(error, NoKey):
         return str(error)
+    if isinstance(error, Unstorable):
+        return " ".join(error.words)
     if isinstance(error, Unavailable):
         after = (
             f" Try again in {round(error.retry_after)} s." if error.retry_after else " Try again in a moment."

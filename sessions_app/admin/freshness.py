@@ -128,7 +128,9 @@ def take_up_view(request: HttpRequest, organization_id: int) -> HttpResponse:
     organization = Organization.objects.visible_to(request.user).filter(pk=organization_id).first()
     if organization is None:
         raise Http404
-    work = begin(("take up", organization.pk), partial(take_up_again, organization))
+    work = begin(
+        ("take up", organization.pk), partial(take_up_again, organization, request.user.get_username())
+    )
     if not work.has_ended():
         messages.warning(request, f"Vapi is slow. The key of {organization} is still being tested.")
     elif isinstance(work.problem, VapiError | NoKey):

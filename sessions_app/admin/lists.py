@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
-from sessions_app.admin.filters import Control, ShownControl, show_controls
+from sessions_app.admin.filters import Choice, Control, ShownControl, show_controls
 from sessions_app.models import Organization
 from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
 
@@ -76,8 +76,15 @@ class KeysetChangeList(ChangeList):
         self.paginator = NoPaginator([], PER_PAGE)
         is_bare = not self.rows and not self.asked
         self.nothing = self.model_admin.read_nothing(request) if is_bare else {}
-        controls = self.model_admin.controls(request, self.organizations)
+        controls = [*self._organization_control(), *self.model_admin.controls(request)]
         self.controls = show_controls(controls, self.asked, self.errors)
+
+    def _organization_control(self) -> list[Control]:
+        filterset = self.model_admin.filterset_class
+        if len(self.organizations) < 2 or filterset is None or "organization" not in filterset.names():
+            return []
+        options = [(found.slug, str(found)) for found in self.organizations]
+        return [Choice("organization", "Organization", options)]
 
     def _page(self) -> KeysetPage[Any]:
         admin, self.notice = self.model_admin, ""
@@ -185,7 +192,8 @@ class ListAdmin(ModelAdmin):
             return queryset, dict.fromkeys(asked, ("There is no such filter here.",))
         return filter_strictly(self.filterset_class, queryset, asked)
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        """Return what the filter bar offers, beside the organization, which stands first where there are several."""
         return ()
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> Sequence[Any]:
@@ -227,10 +235,6 @@ def filter_strictly(
     for name, words in filterset.form.errors.items():
         errors[name] = tuple(str(word) for word in words)
     return (queryset.none() if errors else filterset.qs), errors
-
-
-def organization_options(organizations: Sequence[Organization]) -> list[tuple[str, str]]:
-    return [(found.slug, str(found)) for found in organizations]
 
 
 def as_pk(text: str | int) -> int:

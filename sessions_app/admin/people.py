@@ -8,34 +8,15 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Q
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from sessions_app.models.rights import RIGHTS
+
 admin.site.unregister([User, Group])
-
-
-# What pages and REST ask for; the rest of Django's own list opens nothing here.
-_RIGHTS = {
-    "sessions_app": (
-        *(f"view_{name}" for name in ("session", "chat", "edit", "costline", "syncrun", "quarantinedrecord")),
-        *("edit_session", "refetch_session", "export_costline", "add_syncrun"),
-        *(
-            "view_organization",
-            "add_organization",
-            "change_organization",
-            "change_write_mode",
-            "view_writemodechange",
-        ),
-        *("view_apitoken", "add_apitoken", "change_apitoken"),
-    ),
-    "auth": tuple(
-        f"{verb}_{name}" for name in ("user", "group") for verb in ("view", "add", "change", "delete")
-    ),
-}
 
 
 class RightsField(ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -93,10 +74,10 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
     ) -> Any:
-        wanted = Q()
-        for label, codenames in _RIGHTS.items():
-            wanted |= Q(content_type__app_label=label, codename__in=codenames)
-        permissions = Permission.objects.filter(wanted).select_related("content_type")
+        # Whatever else is in Django's own list opens nothing here.
+        permissions = Permission.objects.filter(
+            content_type__app_label__in=("sessions_app", "auth"), codename__in=RIGHTS
+        ).select_related("content_type")
         return RightsField(
             permissions.order_by("content_type__app_label", "content_type__model", "pk"),
             required=False,

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from sessions_app import tasks
 from sessions_app.admin.filters import Choice, Control, date_range
-from sessions_app.admin.lists import Column, ListAdmin, organization_options
+from sessions_app.admin.lists import Column, ListAdmin
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.keyset import Keyset
 from sessions_app.models.runs import RunState, Stream
@@ -51,15 +51,12 @@ class SyncRunAdmin(ListAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncRun]:
         return SyncRun.objects.visible_to(request.user).select_related("organization", "started_by")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("stream", "Stream", Stream.choices),
             Choice("state", "State", RunState.choices),
             date_range("Started", "started_at"),
         ]
-        if len(organizations) > 1:
-            controls.insert(0, Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.sync_view))

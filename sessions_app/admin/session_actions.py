@@ -155,7 +155,7 @@ def message_view(
     site_context: dict[str, Any], request: HttpRequest, session: Session, position: int
 ) -> HttpResponse:
     """Show one message as it stands, and queue its correction."""
-    said = mirrored_messages(session)
+    said = mirrored_messages(session.pk)
     if position >= len(said) or not isinstance(said[position], dict):
         raise Http404
     message, has_changed = said[position], False

@@ -196,6 +196,10 @@ def preview_changes(form: SessionForm) -> Preview:
         return Preview(session.organization, session, {})
     if not form.is_valid() and "base" not in form.cleaned_data:
         return Preview(session.organization, session, {}, "Load the page again.")
+    # A value that was refused is no longer among those asked for: what is left of them would say something else.
+    refused = [problem for name in _FORM_FIELDS.values() for problem in form.errors.get(name, ())]
+    if refused:
+        return Preview(session.organization, session, {}, " ".join(map(str, refused)))
     try:
         changes = check_changes(form.cleaned_data["base"], form.wanted())
     except ValidationError as error:

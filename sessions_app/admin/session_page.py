@@ -11,7 +11,8 @@ from django.utils import timezone
 from sessions_app.admin.conversation import MOST_TURNS, Conversation, show_conversation
 from sessions_app.admin.names import Names, read_names
 from sessions_app.customers.present import Customer, present_customer
-from sessions_app.models import Chat, CostLine, Edit, Organization, Session
+from sessions_app.mirror.holds import holds_on
+from sessions_app.models import Chat, CostLine, Edit, LegalHold, Organization, Session
 from sessions_app.models.costs import Source
 from sessions_app.models.edits import UNDER_WAY_STATES, EditState
 from sessions_app.models.organizations import WriteMode
@@ -55,6 +56,8 @@ class SessionHead:
     names: Names
     edits: tuple[Edit, ...]
     can_edit: bool
+    # Legal holds in force that keep it.
+    holds: tuple[LegalHold, ...] = ()
 
     @property
     def assistant(self) -> str:
@@ -111,7 +114,7 @@ class SessionPage:
 
 
 def read_head(who: Who, session: Session) -> SessionHead:
-    """Two queries beside the session's own: names and edits."""
+    """Three queries beside the session's own: names, edits and legal holds."""
     edits = (
         Edit.objects.visible_to(who)
         .filter(session_id=session.id)
@@ -125,6 +128,7 @@ def read_head(who: Who, session: Session) -> SessionHead:
         names=read_names(who, ids),
         edits=tuple(edits.order_by("-id")[:MOST_EDITS]) if _may(who, "view_edit") else (),
         can_edit=_may(who, "edit_session"),
+        holds=tuple(holds_on(LegalHold.objects.visible_to(who), session)),
     )
 
 

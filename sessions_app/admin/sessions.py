@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
-from sessions_app.admin import session_actions
-from sessions_app.admin.explanations import explain
+from sessions_app.admin import session_actions, session_asking
 from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
 from sessions_app.admin.history import history_view
-from sessions_app.admin.lists import Column, organization_options
+from sessions_app.admin.lists import Column
 from sessions_app.admin.names import read_assistant_options, read_names
 from sessions_app.admin.pretty import pretty_text
 from sessions_app.admin.search_first import SearchFirst
@@ -30,15 +28,12 @@ from sessions_app.admin.session_follow import FOLLOW_SECONDS, is_followed, versi
 from sessions_app.admin.session_page import SessionHead, SessionPage, contacts, read_head, read_session_page
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.edits.queue import shown_values
-from sessions_app.mirror.connection import NoKey
 from sessions_app.mirror.freshness import read_again
-from sessions_app.mirror.refetch import adopt_session, refetch_session
-from sessions_app.models import Edit, Organization, Session, SessionPayload, SyncRun
+from sessions_app.models import Edit, Session, SessionPayload, SyncRun
 from sessions_app.models.edits import EditState
-from sessions_app.models.keyset import Keyset
 from sessions_app.models.runs import Stream
 from sessions_app.search.filters import SessionFilterSet
-from sessions_app.vapi.errors import VapiError
+from sessions_app.search.orders import SESSION_ORDERS
 
 _FIND = "Find by customer, number, e-mail, session name or id, or words that were said"
 _STATUSES = (("active", "active"), ("completed", "completed"))
@@ -81,16 +76,14 @@ class SessionAdmin(SearchFirst):
         Column("Last activity", "updated_at"),
         Column("Expires", "expires_at"),
     )
-    keyset = Keyset(
-        {name: name for name in ("created_at", "updated_at", "cost_usd", "message_count", "expires_at")}
-    )
+    keyset = SESSION_ORDERS
     filterset_class = SessionFilterSet
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         return Session.objects.visible_to(request.user).select_related("organization")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("status", "Status", _STATUSES),
             Choice("assistant_id", "Assistant", read_assistant_options(request.user)),
             date_range("Created", "created_at"),
@@ -99,9 +92,6 @@ class SessionAdmin(SearchFirst):
             Toggle("failed_tools", "Failed tools"),
             Toggle("missing", "Missing at Vapi"),
         ]
-        if len(organizations) > 1:
-            controls.insert(1, Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Session]) -> Sequence[SessionRow]:
         names = read_names(request.user, (row.assistant_id or row.squad_id for row in rows))
@@ -247,6 +237,7 @@ class SessionAdmin(SearchFirst):
             "may_view_costs": user.has_perm("sessions_app.view_costline"),
             "may_edit_messages": user.has_perm("sessions_app.edit_messages"),
             "may_delete": user.has_perm("sessions_app.delete_at_vapi"),
+            "may_hold": user.has_perm("sessions_app.hold_sessions"),
             "actions": carry(head.session, shown_values(head.session)) if head.can_edit else None,
             "extensions": EXTENSIONS,
         }
@@ -263,7 +254,7 @@ class SessionAdmin(SearchFirst):
     # Asking Vapi -------------------------------------------------------------------------------
 
     def _not_mirrored(self, request: HttpRequest, session_id: str) -> HttpResponse:
-        """An id that is not here yet: the page asks Vapi for it by a POST of its own."""
+        """An id that is not here: 404, with a page that asks Vapi by a POST of its own and goes there if found."""
         context = {
             **self.admin_site.each_context(request),
             "title": "Session",
@@ -271,37 +262,15 @@ class SessionAdmin(SearchFirst):
             "session_id": session_id,
             "may_refetch": request.user.has_perm("sessions_app.refetch_session"),
         }
-        status = 200 if context["may_refetch"] else 404
-        return TemplateResponse(request, "admin/sessions/not_mirrored.html", context, status=status)
+        return TemplateResponse(request, "admin/sessions/not_mirrored.html", context, status=404)
 
     def adopt_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask Vapi for an id that is not mirrored; htmx is told where to go, or gets words."""
         self._require_refetch(request)
-        problem = ""
-        try:
-            found = adopt_session(unquote(object_id), request.user)
-        except (VapiError, NoKey) as error:
-            found, problem = None, explain(error)
-        if found is not None:
-            return _go(request, f"{self.opts.app_label}_{self.opts.model_name}_change", found.pk)
-        context = {"problem": problem}
-        return TemplateResponse(request, "admin/sessions/not_found.html", context)
+        return session_asking.adopt_view(request, unquote(object_id))
 
     def refetch_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         self._require_refetch(request)
-        session = self._session(request, object_id)
-        try:
-            found = refetch_session(session.organization, session.pk)
-        except (VapiError, NoKey) as error:
-            messages.error(request, f"Not fetched: {explain(error)}")
-        else:
-            if found is None:
-                messages.warning(
-                    request, "Vapi does not have this session any more. The last state seen stays here."
-                )
-            else:
-                messages.success(request, "Fetched from Vapi just now.")
-        return redirect("admin:sessions_app_session_change", quote(session.pk))
+        return session_asking.refetch_view(request, self._session(request, object_id))
 
     def _require_refetch(self, request: HttpRequest) -> None:
         if not (self.has_view_permission(request) and request.user.has_perm("sessions_app.refetch_session")):
@@ -343,10 +312,3 @@ class SessionAdmin(SearchFirst):
             "opts": self.opts,
             "original": session,
         }
-
-
-def _go(request: HttpRequest, url_name: str, pk: str) -> HttpResponse:
-    response = redirect(f"admin:{url_name}", quote(pk))
-    if request.headers.get("HX-Request"):
-        return HttpResponse(headers={"HX-Redirect": response["Location"]})
-    return response

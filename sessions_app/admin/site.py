@@ -1,7 +1,8 @@
-"""The admin site: Unfold's, with notices above every page and the session list as its front page."""
+"""The admin site: Unfold's, with banners above every page and the session list as its front page."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -10,8 +11,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from unfold.sites import UnfoldAdminSite
 
-from sessions_app.admin import costs, coverage, erasing, freshness, requests
-from sessions_app.admin.notices import read_notices
+from sessions_app.admin import costs, coverage, erasing, freshness, notices, outcomes, requests
+from sessions_app.admin.banners import read_banners
 
 
 class Site(UnfoldAdminSite):
@@ -20,7 +21,9 @@ class Site(UnfoldAdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context: dict[str, Any] = super().each_context(request)
         if self.has_permission(request):
-            context["notices"] = read_notices(request.user)
+            context["banners"] = read_banners(request.user)
+            # Asked for where a page shows them, not with every part of one.
+            context["outcomes"] = partial(outcomes.read_outcomes, request)
         return context
 
     def extra_urls(self) -> list[URLPattern]:
@@ -28,6 +31,8 @@ class Site(UnfoldAdminSite):
         return [
             *costs.urlpatterns(self),
             *erasing.urlpatterns(self),
+            *notices.urlpatterns(self),
+            *outcomes.urlpatterns(self),
             *requests.urlpatterns(self),
             *coverage.urlpatterns(self),
             *freshness.urlpatterns(self),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, Min, OuterRef
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -56,8 +57,6 @@ def arrivals_view(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Messages that never came",
-        "opts": WebhookEvent._meta,
-        "original": "Messages that never came",
         "rows": rows,
         "days": days,
         "periods": PERIODS,
@@ -82,20 +81,29 @@ def read_arrivals(who: AbstractBaseUser | AnonymousUser, since: datetime) -> lis
 def _count(
     who: AbstractBaseUser | AnonymousUser, since: datetime
 ) -> Iterator[tuple[str, str, str, str, int, int]]:
+    now = timezone.now()
     for organization, first in _listening(who):
+        # Of messages that were pruned nobody can say that they never came.
+        kept_days = organization.event_retention_days
+        kept_since = since if kept_days is None else now - timedelta(days=kept_days)
         for model, what in ((Session, "session"), (Chat, "chat")):
             told = WebhookEvent.objects.filter(
                 organization=organization, remote_id=OuterRef("pk"), kind=f"{what}.created"
             )
             rows = model.objects.visible_to(who).filter(
                 organization=organization,
-                created_at__gte=max(since, first or since),
-                created_at__lt=timezone.now() - _ON_ITS_WAY,
+                created_at__gte=max(since, first or since, kept_since),
+                created_at__lt=now - _ON_ITS_WAY,
             )
-            groups = rows.order_by().values("assistant_id", "squad_id")
-            for group in groups.annotate(found=Count("pk"), told=Count("pk", filter=Exists(told))):
-                key = (group["assistant_id"], group["squad_id"])
-                yield str(organization), what, *key, group["found"], group["told"]
+            # Two statements: a condition of the rows is joined at once, one of the count is looked up row by row.
+            count_told = _by_assistant(rows.filter(Exists(told)))
+            for key, found in _by_assistant(rows).items():
+                yield str(organization), what, *key, found, count_told.get(key, 0)
+
+
+def _by_assistant(rows: QuerySet[Any]) -> dict[tuple[str, str], int]:
+    groups = rows.order_by().values_list("assistant_id", "squad_id").annotate(found=Count("pk"))
+    return {(assistant, squad): found for assistant, squad, found in groups}
 
 
 def _listening(who: AbstractBaseUser | AnonymousUser) -> list[tuple[Organization, datetime | None]]:

@@ -24,6 +24,7 @@ from sessions_app.models import Organization, WebhookSecret
 from sessions_app.models.webhooks import SecretKind
 
 _header_name = RegexValidator(r"^[A-Za-z0-9-]{1,100}$", "A header's name has letters, digits and -.")
+_client_id = RegexValidator(r"^[A-Za-z0-9._~-]+$", "A client id has letters, digits and . _ ~ -.")
 _PLACEHOLDERS = {"body", "timestamp", "method", "url", "svix-id", "id"}
 _FORMAT = "{timestamp}.{body}"
 
@@ -93,10 +94,18 @@ class HmacForm(SecretForm):
         return cleaned
 
 
+class OAuth2Form(SecretForm):
+    client_id = forms.CharField(
+        label="Client id", max_length=200, validators=[_client_id],
+        help_text="Id and secret as they are entered at Vapi, beside the token URL above.",
+    )  # fmt: skip
+
+
 FORMS: dict[str, type[SecretForm]] = {
     SecretKind.BEARER.value: BearerForm,
     SecretKind.HEADER.value: SecretForm,
     SecretKind.HMAC.value: HmacForm,
+    SecretKind.OAUTH2.value: OAuth2Form,
 }
 
 
@@ -123,6 +132,7 @@ def secrets_view(request: HttpRequest, organization_id: int) -> HttpResponse:
         "original": organization,
         "organization": organization,
         "address": settings.PUBLIC_URL + reverse("webhook", args=[organization.slug]),
+        "token_address": settings.PUBLIC_URL + reverse("webhook_token", args=[organization.slug]),
         "takes_environment": organization.slug == DEFAULT_SLUG,
         "has_environment": bool(settings.VAPI_WEBHOOK_SECRET),
         "secrets": organization.webhook_secrets.order_by("retired_at", "-pk"),

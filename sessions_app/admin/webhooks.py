@@ -17,17 +17,17 @@ from django.views.decorators.http import require_POST
 
 from sessions_app import tasks
 from sessions_app.admin.filters import Choice, Control, date_range
-from sessions_app.admin.lists import Column, ListAdmin, as_pk, organization_options
+from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.names import read_names
 from sessions_app.admin.pretty import pretty_text
 from sessions_app.admin.webhook_arrivals import arrivals_view
 from sessions_app.admin.webhook_secrets import retire_view, secrets_view
 from sessions_app.mirror import events
-from sessions_app.models import Chat, Organization, Session, WebhookEvent
+from sessions_app.models import Chat, Session, WebhookEvent
 from sessions_app.models.keyset import Keyset
 from sessions_app.models.webhooks import EventState
-from sessions_app.search.filters import OrganizationFilter, StrictFilterSet, taking
 from sessions_app.search.parameters import ListFilter, MomentFilter, ValueFilter, bounds
+from sessions_app.search.strict import OrganizationFilter, StrictFilterSet, taking
 
 KINDS = ("session.created", "session.updated", "session.deleted", "chat.created", "chat.deleted")
 
@@ -79,15 +79,12 @@ class WebhookEventAdmin(ListAdmin):
         found = WebhookEvent.objects.visible_to(request.user)
         return found.select_related("organization").defer("body_json")
 
-    def controls(self, request: HttpRequest, organizations: Sequence[Organization]) -> Sequence[Control]:
-        controls: list[Control] = [
+    def controls(self, request: HttpRequest) -> Sequence[Control]:
+        return [
             Choice("kind", "Message", [(kind, kind) for kind in KINDS]),
             Choice("state", "State", EventState.choices),
             date_range("Received", "received_at"),
         ]
-        if len(organizations) > 1:
-            controls.insert(0, Choice("organization", "Organization", organization_options(organizations)))
-        return controls
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[WebhookEvent]) -> Sequence[EventRow]:
         names = read_names(request.user, (row.assistant_id for row in rows))

@@ -21,9 +21,9 @@ from sessions_app.api.permissions import reader_of
 from sessions_app.api.views import RestView, refuse_unknown, storable
 from sessions_app.models import Chat
 from sessions_app.models.access import Scope
-from sessions_app.models.keyset import Keyset
 from sessions_app.models.runs import Stream
 from sessions_app.search.filters import ChatFilterSet
+from sessions_app.search.orders import CHAT_ORDERS
 
 COLUMNS = columns_of(
     Chat,
@@ -33,7 +33,6 @@ COLUMNS = columns_of(
         *("synced_at", "missing_since", "missing_reason"),
     ),
 )
-KEYSET = Keyset({name: name for name in ("created_at", "updated_at", "cost_usd", "message_count")})
 
 
 class ChatList(ListView):
@@ -41,14 +40,14 @@ class ChatList(ListView):
     required_permissions = {"GET": "sessions_app.view_chat"}
     rows = Chat.objects
     filter_set = ChatFilterSet
-    keyset = KEYSET
+    keyset = CHAT_ORDERS
     default_ordering = "-created_at"
     columns = COLUMNS
     complete_streams = (Stream.CHATS,)
 
     @extend_schema(
         operation_id="chats_list",
-        parameters=list_parameters(ChatFilterSet, KEYSET),
+        parameters=list_parameters(ChatFilterSet, CHAT_ORDERS),
         responses=documents.page_of(documents.ChatRow),
     )
     def get(self, request: Request, **path: str) -> Response:

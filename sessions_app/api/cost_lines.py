@@ -10,18 +10,16 @@ from sessions_app.api import documents
 from sessions_app.api.lists import ListView, columns_of, list_parameters
 from sessions_app.models import CostLine
 from sessions_app.models.access import Scope
-from sessions_app.models.keyset import Keyset
 from sessions_app.models.runs import Stream
 from sessions_app.search.filters import CostLineFilterSet
-
-KEYSET = Keyset({"occurred_at": "occurred_at", "cost_usd": "cost_usd"})
+from sessions_app.search.orders import COST_LINE_ORDERS
 
 
 class CostLineList(ListView):
     required_scopes = {"GET": Scope.COSTS_READ}
     rows = CostLine.objects
     filter_set = CostLineFilterSet
-    keyset = KEYSET
+    keyset = COST_LINE_ORDERS
     default_ordering = "-occurred_at"
     complete_streams = (Stream.SESSIONS, Stream.CHATS)
     columns = columns_of(
@@ -36,7 +34,7 @@ class CostLineList(ListView):
 
     @extend_schema(
         operation_id="costs_list",
-        parameters=list_parameters(CostLineFilterSet, KEYSET),
+        parameters=list_parameters(CostLineFilterSet, COST_LINE_ORDERS),
         responses=documents.page_of(documents.CostLineRow),
     )
     def get(self, request: Request, **path: str) -> Response:

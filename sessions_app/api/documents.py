@@ -164,6 +164,86 @@ class EditRow(serializers.Serializer[Any]):
     settled_at = _MOMENT(allow_null=True)
 
 
+class BulkEditRow(serializers.Serializer[Any]):
+    """`counts` by state of its edits, one for each session; null in lists once it has ended: read it by itself."""
+
+    id = serializers.IntegerField()
+    organization = _TEXT()
+    state = _TEXT()
+    change = serializers.DictField()
+    reason = _TEXT()
+    author = _TEXT()
+    total = serializers.IntegerField(help_text="How many sessions were chosen.")
+    counts = serializers.DictField(child=serializers.IntegerField(), allow_null=True)
+    undoes = serializers.IntegerField(allow_null=True)
+    decided_by = _TEXT(help_text="Who approved or refused it, where a second person was asked.")
+    decided_at = _MOMENT(allow_null=True)
+    decision_reason = _TEXT()
+    created_at = _MOMENT()
+    finished_at = _MOMENT(allow_null=True)
+
+
+class Why(serializers.Serializer[Any]):
+    why = _TEXT()
+    count = serializers.IntegerField()
+
+
+class BulkProgress(serializers.Serializer[Any]):
+    """Of `total` sessions: how many have been looked at, and how many are settled: applied, failed or left out."""
+
+    total = serializers.IntegerField()
+    queued = serializers.IntegerField()
+    settled = serializers.IntegerField()
+
+
+class BulkEditDetail(BulkEditRow):
+    progress = BulkProgress()
+    skipped = Why(many=True)
+    undone_by = serializers.IntegerField(allow_null=True)
+
+
+class BulkChange(serializers.Serializer[Any]):
+    """Fields for every session, or one of the last two alone."""
+
+    name = _TEXT(required=False, max_length=40)
+    status = _TEXT(required=False)
+    expiration_seconds = serializers.IntegerField(required=False)
+    extend_seconds = serializers.IntegerField(required=False, help_text="Added to what each has.")
+    delete = serializers.BooleanField(required=False, help_text="At Vapi, for good.")
+
+
+class BulkEditCreate(serializers.Serializer[Any]):
+    """`ids`, or `filters` as the list of sessions takes them (in the body or in the query; {} is all)."""
+
+    ids = serializers.ListField(child=_TEXT(), required=False)
+    filters = serializers.DictField(required=False)
+    change = BulkChange()
+    reason = _TEXT(required=False, help_text="Required to begin.")
+    dry_run = serializers.BooleanField(required=False, help_text="Say what would happen; keep nothing.")
+    confirm = _TEXT(required=False, help_text='To delete: how many change, or "delete".')
+
+
+class ExampleRequest(serializers.Serializer[Any]):
+    method = _TEXT()
+    path = _TEXT()
+    body = serializers.DictField()
+
+
+class BulkDryRun(serializers.Serializer[Any]):
+    organization = _TEXT()
+    total = serializers.IntegerField()
+    changing = serializers.IntegerField()
+    already = serializers.IntegerField()
+    refused = Why(many=True)
+    example = ExampleRequest(allow_null=True)
+    needs_approval = serializers.BooleanField()
+    can_be_undone = serializers.BooleanField()
+
+
+class BulkReason(serializers.Serializer[Any]):
+    reason = _TEXT()
+
+
 class EditResolution(serializers.Serializer[Any]):
     """For each field in conflict: "mine", "theirs" or {"value": ...}."""
 
@@ -182,6 +262,27 @@ class FieldChangeRow(serializers.Serializer[Any]):
     seen_at = _MOMENT()
     updated_at = _MOMENT()
     fields = serializers.DictField()  # type: ignore[assignment]  # the row's own name for what changed
+
+
+class LegalHoldOrder(serializers.Serializer[Any]):
+    organization = _TEXT()
+    by = serializers.ChoiceField(["session", "number", "email", "external_id"])
+    value = _TEXT(help_text="A session's id, or the customer's number, address or external id.")
+    reason = _TEXT()
+
+
+class LegalHoldEnd(serializers.Serializer[Any]):
+    reason = _TEXT()
+
+
+class LegalHoldRow(LegalHoldOrder):
+    id = serializers.IntegerField()
+    set_by = _TEXT()
+    created_at = _MOMENT()
+    released_at = _MOMENT(allow_null=True)
+    released_by = _TEXT()
+    release_reason = _TEXT()
+    session_count = serializers.IntegerField()
 
 
 class SyncRunRow(serializers.Serializer[Any]):

@@ -161,7 +161,7 @@ def _present(row: Row, slugs: Mapping[int, str]) -> Row:
         if name in {"fields", "base", "theirs"}:
             shown[name] = snake_cased(value)
         elif name == "author__username":
-            shown["author"] = _author(value, row["token__name"])
+            shown["author"] = author_name(value, row["token__name"])
         elif name in {"superseded_by_id", "undoes_id", "bulk_id"}:
             shown[name.removesuffix("_id")] = value
         elif name != "token__name":
@@ -169,7 +169,7 @@ def _present(row: Row, slugs: Mapping[int, str]) -> Row:
     return shown
 
 
-def _author(username: str | None, token_name: str | None) -> str:
+def author_name(username: str | None, token_name: str | None) -> str:
     if username:
         return username
     return f"token {token_name}" if token_name is not None else "command line"

@@ -19,8 +19,8 @@ from sessions_app.models.access import Scope
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.keyset import Keyset
 from sessions_app.models.scopes import ScopedQuerySet
-from sessions_app.search.filters import OrganizationFilter, StrictFilterSet, taking
 from sessions_app.search.parameters import ListFilter, MomentFilter, bounds
+from sessions_app.search.strict import OrganizationFilter, StrictFilterSet, taking
 
 KEYSET = Keyset({"seen_at": "seen_at"})
 _WHO = ("edit_id", "edit__author__username", "edit__token__name")

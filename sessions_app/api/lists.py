@@ -23,7 +23,7 @@ from sessions_app.models import Organization
 from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
 from sessions_app.models.runs import Stream
 from sessions_app.models.scopes import ScopedQuerySet
-from sessions_app.search.filters import StrictFilterSet
+from sessions_app.search.strict import StrictFilterSet
 from sessions_app.vapi.times import format_time
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -85,11 +85,7 @@ class ListView(RestView):
     def _filtered(self, request: Request, queryset: QuerySet[Any], slugs: Mapping[int, str]) -> QuerySet[Any]:
         refuse_repeated(request.query_params, PAGE_PARAMETERS)
         asked = self.filter_set(request.query_params, queryset, other_names=PAGE_PARAMETERS)
-        if not asked.form.is_valid():
-            raise ValidationError(_errors_of(asked.form))
-        refuse_unknown_organizations(asked.form.cleaned_data.get("organization", ()), slugs.values())
-        filtered: QuerySet[Any] = asked.qs
-        return filtered
+        return refuse_bad_filters(asked, slugs)
 
     def _page(
         self, request: Request, queryset: QuerySet[Any], organization_ids: Sequence[int]
@@ -108,6 +104,15 @@ class ListView(RestView):
             raise ValidationError({"cursor": [str(error)]}) from None
         except BadOrdering as error:
             raise ValidationError({"ordering": [str(error)]}) from None
+
+
+def refuse_bad_filters(asked: StrictFilterSet, slugs: Mapping[int, str]) -> QuerySet[Any]:
+    """Return the rows that are asked for; 400, by parameter, where that is not understood."""
+    if not asked.form.is_valid():
+        raise ValidationError(_errors_of(asked.form))
+    refuse_unknown_organizations(asked.form.cleaned_data.get("organization", ()), slugs.values())
+    filtered: QuerySet[Any] = asked.qs
+    return filtered
 
 
 def _errors_of(form: Form) -> dict[str, list[str]]:

@@ -23,6 +23,7 @@ PERMISSIONS: Mapping[str, str] = {
     Scope.SESSIONS_DELETE: "sessions_app.delete_at_vapi",
     Scope.COSTS_READ: "sessions_app.view_costline",
     Scope.RUNS_READ: "sessions_app.view_syncrun",
+    Scope.HOLDS_WRITE: "sessions_app.hold_sessions",
 }
 
 

@@ -15,6 +15,7 @@ from sessions_app.api.lists import ListView, list_parameters
 from sessions_app.api.sessions import session_of
 from sessions_app.models.scopes import ScopedQuerySet
 from sessions_app.search.filters import ChatFilterSet, CostLineFilterSet, EditFilterSet
+from sessions_app.search.orders import CHAT_ORDERS, COST_LINE_ORDERS
 
 
 class _OfSession(ListView):
@@ -28,7 +29,7 @@ class _OfSession(ListView):
 class SessionChats(_OfSession, chats.ChatList):
     @extend_schema(
         operation_id="sessions_chats",
-        parameters=list_parameters(ChatFilterSet, chats.KEYSET),
+        parameters=list_parameters(ChatFilterSet, CHAT_ORDERS),
         responses=documents.page_of(documents.ChatRow),
     )
     def get(self, request: Request, **path: str) -> Response:
@@ -38,7 +39,7 @@ class SessionChats(_OfSession, chats.ChatList):
 class SessionCosts(_OfSession, cost_lines.CostLineList):
     @extend_schema(
         operation_id="sessions_costs",
-        parameters=list_parameters(CostLineFilterSet, cost_lines.KEYSET),
+        parameters=list_parameters(CostLineFilterSet, COST_LINE_ORDERS),
         responses=documents.page_of(documents.CostLineRow),
     )
     def get(self, request: Request, **path: str) -> Response:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions_app.api import documents
-from sessions_app.api.edits import ask_for_push, present_edit, refuse_null_name
+from sessions_app.api.corrections import EDITABLE, correction_of
+from sessions_app.api.edits import ask_for_push, present_edit
 from sessions_app.api.etags import demand_match, etag_of, is_known
 from sessions_app.api.lists import (
     ListView,
@@ -26,7 +25,8 @@ from sessions_app.api.lists import (
     with_organization,
 )
 from sessions_app.api.past import parse_moment, past_session
-from sessions_app.api.permissions import author_of, may, reader_of
+from sessions_app.api.permissions import may, reader_of
+from sessions_app.api.submissions import IDEMPOTENCY_KEY, making_of, object_of, organization_of, reason_of
 from sessions_app.api.upstream import vapi_answers
 from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased, storable
 from sessions_app.edits.claims import lock_edits_of
@@ -36,12 +36,11 @@ from sessions_app.edits.message_edits import queue_messages
 from sessions_app.edits.queue import Making, SubmissionReused, queue_edit, shown_values
 from sessions_app.edits.values import Values, mirrored_values
 from sessions_app.mirror.refetch import adopt_session, refetch_session
-from sessions_app.models import Edit, Organization, Session
+from sessions_app.models import Edit, Session
 from sessions_app.models.access import Scope
-from sessions_app.models.keyset import Keyset
 from sessions_app.models.runs import Stream
 from sessions_app.search.filters import SessionFilterSet
-from sessions_app.vapi import make_safe
+from sessions_app.search.orders import SESSION_ORDERS
 
 COLUMNS = columns_of(
     Session,
@@ -55,32 +54,24 @@ COLUMNS = columns_of(
         *("synced_at", "missing_since", "missing_reason"),
     ),
 )
-SORTABLE = ("created_at", "updated_at", "cost_usd", "message_count", "expires_at", "idle_expires_at")
-KEYSET = Keyset({name: name for name in SORTABLE})
-EDITABLE = frozenset({"name", "status", "expiration_seconds"})
 CREATABLE = EDITABLE | {
     *("assistant_id", "squad_id", "phone_number_id", "customer_id", "customer", "messages")
 }
-_LONGEST_REASON = 1000
-_MOST_OPERATIONS = 1000
 _IF_MATCH = OpenApiParameter("If-Match", str, "header", required=True, description="The ETag, or *.")
-_IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key", UUID, "header", description="Sent twice, it is one edit."
-)
 
 
 class SessionList(ListView):
     required_scopes = {"GET": Scope.SESSIONS_READ, "POST": Scope.SESSIONS_WRITE}
     rows = Session.objects
     filter_set = SessionFilterSet
-    keyset = KEYSET
+    keyset = SESSION_ORDERS
     default_ordering = "-created_at"
     columns = COLUMNS
     complete_streams = (Stream.SESSIONS,)
 
     @extend_schema(
         operation_id="sessions_list",
-        parameters=list_parameters(SessionFilterSet, KEYSET),
+        parameters=list_parameters(SessionFilterSet, SESSION_ORDERS),
         responses=documents.page_of(documents.SessionRow),
     )
     def get(self, request: Request, **path: str) -> Response:
@@ -90,19 +81,19 @@ class SessionList(ListView):
         operation_id="sessions_create",
         request=documents.SessionCreate,
         responses={202: documents.EditRow},
-        parameters=[_IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY],
     )
     def post(self, request: Request) -> Response:
         """Queue a new session; 202 and the edit, whose session_id is known once it is applied."""
         refuse_unknown(request.query_params, frozenset())
-        body = _object(request.data)
+        body = object_of(request.data)
         refuse_unknown(body, CREATABLE | {"organization", "reason"}, kind="field")
         fields = {camel_case(name): value for name, value in body.items() if name in CREATABLE}
         if isinstance(fields.get("customer"), dict):
             fields["customer"] = {camel_case(name): value for name, value in fields["customer"].items()}
-        making = _making(request, _reason(body))
+        making = making_of(request, reason_of(body))
         with transaction.atomic():
-            edit = queue_create(_organization(request, body.get("organization")), fields, making)
+            edit = queue_create(organization_of(request, body.get("organization")), fields, making)
             ask_for_push(edit)
         return _accepted(request, edit)
 
@@ -134,16 +125,16 @@ class SessionDetail(RestView):
         operation_id="sessions_patch",
         request=documents.SessionPatch,
         responses={202: documents.EditRow},
-        parameters=[_IF_MATCH, _IDEMPOTENCY_KEY],
+        parameters=[_IF_MATCH, IDEMPOTENCY_KEY],
     )
     def patch(self, request: Request, session_id: str) -> Response:
         """Queue a correction; 202 and the edit. 428 without If-Match, 412 where the session has changed since."""
         refuse_unknown(request.query_params, frozenset())
         session_of(request, session_id)
-        fields, operations, reason = _correction(request.data)
+        fields, operations, reason = correction_of(request.data)
         if operations is not None and not may(request, Scope.MESSAGES_WRITE):
             raise PermissionDenied
-        making = _making(request, reason)
+        making = making_of(request, reason)
         with transaction.atomic():
             # Two corrections on one ETag wait for each other here, and the second is stale.
             lock_edits_of(session_id)
@@ -162,12 +153,12 @@ class SessionDetail(RestView):
         operation_id="sessions_delete",
         request=None,
         responses={202: documents.EditRow},
-        parameters=[_IF_MATCH, _IDEMPOTENCY_KEY],
+        parameters=[_IF_MATCH, IDEMPOTENCY_KEY],
     )
     def delete(self, request: Request, session_id: str) -> Response:
         """Queue the deletion at Vapi; 202 and the edit. The row stays here, stamped. 428 and 412 as with PATCH."""
         refuse_unknown(request.query_params, frozenset({"reason"}))
-        making = _making(request, _reason(request.query_params))
+        making = making_of(request, reason_of(request.query_params))
         session_of(request, session_id)
         with transaction.atomic():
             lock_edits_of(session_id)
@@ -257,50 +248,6 @@ def _detail(request: Request, session: Session, newest: Edit | None) -> dict[str
     }
 
 
-def _correction(body: object) -> tuple[dict[str, object], list[dict[str, Any]] | None, str]:
-    """Return the fields by Vapi's names, or operations on messages, and the reason; 400 where it is none."""
-    given = _object(body)
-    refuse_unknown(given, EDITABLE | {"reason", "messages"}, kind="field")
-    if "name" in given:
-        refuse_null_name(given["name"])
-    fields = {camel_case(name): value for name, value in given.items() if name in EDITABLE}
-    operations = given.get("messages")
-    if operations is None:
-        return fields, None, _reason(given)
-    if fields:
-        raise ValidationError({"messages": ["Send messages alone."]})
-    return {}, _operations(operations), _reason(given)
-
-
-def _operations(given: object) -> list[dict[str, Any]]:
-    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        raise ValidationError({"messages": ['Send a list of {"do", "position", "text"}.']})
-    if len(given) > _MOST_OPERATIONS:
-        raise ValidationError({"messages": [f"Send at most {_MOST_OPERATIONS}."]})
-    for entry in given:
-        refuse_unknown(entry, frozenset({"do", "position", "text", "digest"}), kind="field")
-    return given
-
-
-def _object(body: object) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise ValidationError({"detail": ["Send an object."]})
-    return body
-
-
-def _reason(given: Mapping[str, Any]) -> str:
-    reason = given.get("reason", "")
-    if not isinstance(reason, str) or len(reason) > _LONGEST_REASON or make_safe(reason)[1]:
-        raise ValidationError({"reason": [f"Enter text of at most {_LONGEST_REASON} characters."]})
-    return reason
-
-
-def _making(request: Request, reason: str) -> Making:
-    author, token = author_of(request)
-    key = _submission_key(request.headers.get("Idempotency-Key"))
-    return Making("api", reason, author, token, key)
-
-
 def _demand_fresh(request: Request, session: Session, making: Making) -> Edit | None:
     """428 or 412 where the session was not read as it is now. Returns the edit that was made of the same submission."""
     known = None
@@ -318,25 +265,7 @@ def _same(known: Edit, operations: list[dict[str, Any]]) -> Edit:
     return known
 
 
-def _organization(request: Request, slug: object) -> Organization:
-    """Return the organization that is named, or the only one that there is."""
-    visible = Organization.objects.visible_to(reader_of(request)).active()
-    found: list[Organization] = list(
-        visible.filter(slug=slug) if isinstance(slug, str) else visible[:2] if slug is None else []
-    )
-    if len(found) != 1:
-        raise ValidationError({"organization": ["Name one of the organizations that you may read."]})
-    return found[0]
-
-
 def _accepted(request: Request, edit: Edit) -> Response:
     answer = Response(present_edit(edit, organization_slugs(request)), status=202)
     answer["Location"] = request.build_absolute_uri(reverse("api-edit", args=[edit.pk]))
     return answer
-
-
-def _submission_key(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise ValidationError({"detail": ["Idempotency-Key must be a UUID."]}) from None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rest_framework.exceptions import APIException
 
 from sessions_app.mirror.connection import NoKey
+from sessions_app.mirror.refetch import Unstorable
 from sessions_app.vapi.errors import Refused, Unavailable, VapiError
 
 
@@ -33,6 +34,8 @@ def vapi_answers() -> Iterator[None]:
         raise VapiUnavailable("This organization has no API key.") from None
     except Unavailable as error:
         raise _unavailable(error) from None
+    except Unstorable as error:
+        raise VapiRefused(" ".join(error.words)) from None
     except Refused as error:
         raise VapiRefused(" ".join(["Vapi refused:", *error.words]) if error.words else None) from None
     except VapiError:

@@ -1,8 +1,10 @@
 """Addresses of the REST face."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from sessions_app.api import (
+    bulk_decisions,
+    bulk_edits,
     chats,
     cost_lines,
     costs,
@@ -11,7 +13,9 @@ from sessions_app.api import (
     edits,
     health,
     history,
+    holds,
     metrics,
+    nowhere,
     runs,
     session_parts,
     sessions,
@@ -35,6 +39,21 @@ _V1: list[URLPattern] = [
     path("edits/<int:edit_id>/undo/", edits.EditUndo.as_view(), name="api-edit-undo"),
     path("edits/<int:edit_id>/retry/", edits.EditRetry.as_view(), name="api-edit-retry"),
     path("edits/<int:edit_id>/withdraw/", edits.EditWithdraw.as_view(), name="api-edit-withdraw"),
+    path("legal-holds/", holds.LegalHoldList.as_view(), name="api-legal-holds"),
+    path(
+        "legal-holds/<int:hold_id>/release/",
+        holds.LegalHoldRelease.as_view(),
+        name="api-legal-hold-release",
+    ),
+    path("bulk-edits/", bulk_edits.BulkEditList.as_view(), name="api-bulk-edits"),
+    path("bulk-edits/<int:bulk_id>/", bulk_edits.BulkEditDetail.as_view(), name="api-bulk-edit"),
+    path("bulk-edits/<int:bulk_id>/pause/", bulk_decisions.BulkPause.as_view()),
+    path("bulk-edits/<int:bulk_id>/go-on/", bulk_decisions.BulkGoOn.as_view()),
+    path("bulk-edits/<int:bulk_id>/cancel/", bulk_decisions.BulkCancel.as_view()),
+    path("bulk-edits/<int:bulk_id>/retry/", bulk_decisions.BulkRetry.as_view()),
+    path("bulk-edits/<int:bulk_id>/undo/", bulk_decisions.BulkUndo.as_view()),
+    path("bulk-edits/<int:bulk_id>/approve/", bulk_decisions.BulkApprove.as_view()),
+    path("bulk-edits/<int:bulk_id>/refuse/", bulk_decisions.BulkRefuse.as_view()),
     path("coverage/", coverage.CoverageList.as_view(), name="api-coverage"),
     path("sync-runs/", runs.SyncRunList.as_view(), name="api-sync-runs"),
 ]
@@ -46,4 +65,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(_V1)),
     path("api/schema/", docs.Schema.as_view(), name="api-schema"),
     path("api/docs/", docs.Docs.as_view(), name="api-docs"),
+    re_path(r"^api/", nowhere.nowhere),
 ]

@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
-from django.views.defaults import page_not_found
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from sessions_app.edits.bulk import BulkMoved
 from sessions_app.edits.states import EditMoved
 
 
@@ -28,7 +28,7 @@ class RestView(APIView):
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, EditMoved):
+        if isinstance(exc, EditMoved | BulkMoved):
             exc = Conflict(exc.messages[0])
         elif isinstance(exc, RequestDataTooBig):
             exc = TooLarge()
@@ -83,6 +83,7 @@ def errors_of(error: DjangoValidationError) -> dict[str, Any]:
 # Vapi's names of the fields that can be edited, and ours.
 _SNAKE_CASE = {
     "expirationSeconds": "expiration_seconds",
+    "extendSeconds": "extend_seconds",
     "assistantId": "assistant_id",
     "squadId": "squad_id",
     "customerId": "customer_id",
@@ -132,10 +133,3 @@ def refuse_unknown_organizations(slugs: Iterable[str], known: Collection[str]) -
     unknown = sorted(set(slugs) - {*known})
     if unknown:
         raise ValidationError({"organization": [f"No such organization: {', '.join(unknown)[:200]}."]})
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an address that leads nowhere: in JSON below /api/, else with the page for people."""
-    if not request.path_info.startswith("/api/"):
-        return page_not_found(request, exception)
-    return JsonResponse({"detail": "There is nothing at this address."}, status=404)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sessions_app.costs.report import INCLUDED, TOKENS, Report, Row
 from sessions_app.vapi.money import format_usd
+from sessions_app.vapi.times import format_time
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _REPORTED = ("reported_usd", "difference_usd", "count", "without_cost_count")
@@ -23,17 +25,22 @@ class _Echo:
         return line
 
 
-def iter_csv(report: Report) -> Iterator[str]:
-    """Yield the report line by line, the header first. What is not included is said in the last column."""
+def iter_csv(report: Report, complete_as_of: Mapping[str, datetime | None]) -> Iterator[str]:
+    """Yield the report line by line, the header first.
+
+    Each says in its last columns what is not included, and up to when its stream is complete ('' for not yet).
+    """
     writer = csv.writer(_Echo())
     yield writer.writerow(columns(report))
     for row in report.rows:
-        yield writer.writerow([as_cell(value) for value in _values(report, row)])
+        as_of = complete_as_of.get(f"{row.source.value}s")
+        values = [*_values(report, row), format_time(as_of) if as_of else ""]
+        yield writer.writerow([as_cell(value) for value in values])
 
 
 def columns(report: Report) -> list[str]:
     reported = _REPORTED if report.has_reported else ()
-    return [*_SHARED, *_group_columns(report), *reported, *_ITEMIZED, "included"]
+    return [*_SHARED, *_group_columns(report), *reported, *_ITEMIZED, "included", "complete_as_of"]
 
 
 def as_cell(value: object) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Iterable
+from functools import cache, reduce
 from operator import or_
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import BooleanField, Exists, F, OuterRef, Q
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from sessions_app.edits import states
@@ -31,6 +33,17 @@ def lock_edits_of(session_id: str) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"edits {session_id}"])
 
 
+def lock_edits_of_many(session_ids: Iterable[str]) -> None:
+    """The same for many, in one statement. In the order of ids, so that two who do this never wait for each other."""
+    if connection.vendor == "postgresql":
+        names = sorted(f"edits {session_id}" for session_id in {*session_ids})
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name",
+                [names],
+            )
+
+
 def due_edits(session_id: str = "", limit: int = 200, only: Q = Q()) -> list[int]:  # noqa: B008 - never changed
     """Return ids of edits to be pushed now, people's before bulks', oldest first; of each session those in turn."""
     due = Edit.objects.filter(_IS_DUE).filter(only).filter(~_must_wait())
@@ -50,6 +63,18 @@ def is_held(edit: Edit) -> bool:
 
 
 def _must_wait() -> Q:
+    """The condition as it was once written: Django takes 12 ms of a worker's time for it, several times an edit."""
+    return Q(RawSQL(*_written(connection.vendor), output_field=BooleanField()))  # noqa: S611 - Django's own words
+
+
+@cache
+def _written(_vendor: str) -> tuple[str, tuple[object, ...]]:
+    query = Edit.objects.filter(_waits()).query
+    words, values = query.where.as_sql(query.get_compiler(connection=connection), connection)
+    return f"({words})", tuple(values)
+
+
+def _waits() -> Q:
     """In order within a session, but what waits for a conflict holds back only edits of its own fields."""
     moving = _earlier(*UNDER_WAY_STATES).filter(~_shares_a_field_with_earlier(EditState.CONFLICT))
     allowing = Organization.objects.filter(

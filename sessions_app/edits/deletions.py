@@ -8,16 +8,21 @@ from sessions_app.edits import states
 from sessions_app.edits.outcomes import collide, send_once
 from sessions_app.edits.queue import Making, demand_reason, shown_values, submit
 from sessions_app.edits.values import Values, differing, remote_values
+from sessions_app.mirror.forgetting import not_held
 from sessions_app.mirror.refetch import stamp_missing
+from sessions_app.mirror.tables import SESSIONS
 from sessions_app.models import Edit, Session
 from sessions_app.models.edits import EditKind, EditState
 from sessions_app.models.mirrored import MissingReason
 from sessions_app.vapi import Gone, JsonObject, VapiClient, parse_session
 
+# What stands in the place of fields: there is nothing else to send.
+DELETED: dict[str, object] = {"deleted": True}
 
-def deletion_base(session: Session) -> dict[str, object]:
+
+def deletion_base(session: Session, shown: Values | None = None) -> dict[str, object]:
     """Return what a person sees of a session that they delete: its fields, and how much was said."""
-    return {**shown_values(session), "messages": session.message_count}
+    return {**(shown_values(session) if shown is None else shown), "messages": session.message_count}
 
 
 def check_typed(session: Session, typed: str) -> None:
@@ -29,12 +34,14 @@ def check_typed(session: Session, typed: str) -> None:
 def queue_delete(session: Session, making: Making, base: Values | None = None) -> Edit:
     """Queue the deletion of what was shown. Raises ValidationError. The caller enqueues the push."""
     demand_reason(session.organization, making.reason)
+    if not not_held(Session.objects.filter(pk=session.pk), SESSIONS).exists():
+        raise ValidationError("A legal hold keeps this session: it is not deleted at Vapi either.")
     edit = making.edit(
         session.organization_id,
         session.pk,
         kind=EditKind.DELETE,
         base=dict(base or deletion_base(session)),
-        fields={"deleted": True},
+        fields=DELETED,
     )
     return submit(edit, making)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from sessions_app.edits import states
 from sessions_app.edits.queue import Making, copy_of, demand_reason, pending_before, submit
-from sessions_app.edits.turns import NoWords, bears_mark, changed, digest_of, find, plain, words_of
+from sessions_app.edits.turns import NoWords, bears_mark, changed, digest_of, plain, words_of
 from sessions_app.models import Edit, Session, SessionPayload
 from sessions_app.models.edits import EditKind, EditState
 from sessions_app.vapi import REDACTED, load_payload, make_safe
@@ -25,9 +26,9 @@ class StaleMessage(ValidationError):
         super().__init__("This message has changed since it was shown.", code="stale")
 
 
-def mirrored_messages(session: Session) -> list[Any]:
+def mirrored_messages(session_id: str) -> list[Any]:
     """Return a session's messages as they are mirrored, redacted."""
-    stored = SessionPayload.objects.filter(session_id=session.pk).values_list("payload_json", flat=True)
+    stored = SessionPayload.objects.filter(session_id=session_id).values_list("payload_json", flat=True)
     text = stored.first()
     messages = load_payload(text).get("messages") if text else None
     return messages if isinstance(messages, list) else []
@@ -38,7 +39,7 @@ def queue_messages(session: Session, operations: Sequence[Mapping[str, Any]], ma
 
     Raises ValidationError by field, StaleMessage, SubmissionReused. The caller enqueues the push.
     """
-    messages = mirrored_messages(session)
+    messages = mirrored_messages(session.pk)
     wanted = check_operations(messages, operations)
     demand_reason(session.organization, making.reason)
     edit = making.edit(
@@ -69,6 +70,7 @@ def check_operations(
     for operation in wanted:
         before = [place for place in range(operation["position"]) if place not in removed]
         operation["before"] = results.get(before[-1], digests[before[-1]]) if before else ""
+        operation["is_unique"] = digests.count(operation["digest"]) == 1
     return wanted
 
 
@@ -78,11 +80,8 @@ def _checked(messages: Sequence[Any], digests: Sequence[str], operation: Mapping
         raise _wrong(f"Choose {', '.join(DOINGS)}.")
     if isinstance(position, bool) or not isinstance(position, int):
         raise _wrong("Say which message: its position, counted from 0.")
-    if operation.get("digest"):
-        found = find(digests, position, str(operation["digest"]))
-        if found is None:
-            raise StaleMessage
-        position = found
+    if operation.get("digest") and digests[position : position + 1] != [operation["digest"]]:
+        raise StaleMessage
     if not 0 <= position < len(messages) or not isinstance(messages[position], dict):
         raise _wrong(f"There is no message {position}.")
     wanted: dict[str, Any] = {"do": do, "position": position, "digest": digests[position]}
@@ -175,11 +174,20 @@ def settled_columns(edit: Edit, choice: object) -> dict[str, Any] | None:
             kept += _on_theirs(operation, disputed[index], choice)
     if not kept:
         return None
+    _refuse_one_message_twice([operation for operation, _ in kept])
     return {
         "operations": [operation for operation, _ in kept],
         "base": {"messages": [message for _, message in kept]},
         "fields": {"messages": [operation["do"] for operation, _ in kept]},
     }
+
+
+def _refuse_one_message_twice(operations: Sequence[Mapping[str, Any]]) -> None:
+    """Two corrections may have come to mean one message: by its place, or as the only one of its kind."""
+    for one, other in combinations([op for op in operations if op["do"] != "insert"], 2):
+        may_move = one.get("is_unique") or other.get("is_unique")
+        if one["digest"] == other["digest"] and (one["position"] == other["position"] or may_move):
+            raise _wrong("Another of these corrections means what stands there, so only theirs can stand.")
 
 
 def _on_theirs(
@@ -196,6 +204,8 @@ def _on_theirs(
     if operation["do"] == "insert":
         raise _wrong("The place where the message stood is gone, so only theirs can stand.")
     wanted = {**operation, "position": entry["position"], "digest": digest_of(message)}
+    # Only this one message is known of what stands there.
+    wanted["is_unique"] = False
     if wanted["do"] == "replace":
         wanted["text"] = _checked_words(wanted["text"], message)
     if wanted["do"] != "remove":
@@ -208,6 +218,9 @@ def queue_messages_back(edit: Edit, making: Making) -> Edit:
     removed = {op["position"] for op in edit.operations if op["do"] == "remove"}
     pairs = list(zip(edit.operations, edit.base["messages"], strict=True))
     operations = [_backwards(op, old, removed) for op, old in pairs]
+    digests = [digest_of(message) for message in mirrored_messages(edit.session_id)]
+    for operation in operations:
+        operation["is_unique"] = digests.count(operation["digest"]) == 1
     back = making.edit(
         edit.organization_id,
         edit.session_id,

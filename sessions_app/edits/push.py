@@ -61,7 +61,7 @@ def push_edit(edit_id: int) -> EditState:
     """Push an edit if it is due and nobody else has it. Returns the state it is in afterwards."""
     if connection.in_atomic_block:
         raise RuntimeError("an edit is pushed outside of any transaction: it asks the network")
-    edit = Edit.objects.select_related("organization").get(pk=edit_id)
+    edit = Edit.objects.select_related("organization", "author", "token").get(pk=edit_id)
     try:
         if take(edit):
             _attempt(edit)
@@ -112,7 +112,7 @@ def _attempt(edit: Edit) -> None:
         if pause_if_refused(edit.organization, refusal, by_write=True):
             states.put_back(edit, str(Paused(edit.organization)), FIRST_WAIT, refusal)
             return
-        words = " ".join(refusal.words) or str(refusal)
+        words = "\n".join(refusal.words) or str(refusal)
         states.settle(edit, EditState.REJECTED, refusal, error=words, sent_at=edit.sent_at)
     except WritesOff as off:
         states.put_back(edit, "", answer=off)

@@ -119,6 +119,13 @@ def undo(
         return _queue_back(edit, making)
 
 
+def values_back(edit: Edit) -> dict[str, object]:
+    """Return what undoes an applied update. Raises ValidationError, as for any change."""
+    # PATCH takes no null: what stood for none is sent as what it means.
+    back = {field: edit.base.get(field) or DEFAULTS[field] for field in edit.fields}
+    return check_changes(edit.fields, back)
+
+
 def _queue_back(edit: Edit, making: Making) -> Edit:
     if edit.kind == EditKind.CREATE:
         raise ValidationError("Delete the session at Vapi instead.", code="final")
@@ -127,9 +134,7 @@ def _queue_back(edit: Edit, making: Making) -> Edit:
     session = Session.objects.select_related("organization").filter(pk=edit.session_id).first()
     if session is None:
         raise ValidationError("This session is not mirrored any more.")
-    # PATCH takes no null: what stood for none is sent as what it means.
-    back = {field: edit.base.get(field) or DEFAULTS[field] for field in edit.fields}
-    wanted = check_changes(edit.fields, back)
+    wanted = values_back(edit)
     new = making.edit(edit.organization_id, edit.session_id, base=dict(edit.fields), fields=wanted)
     demand_reason(session.organization, making.reason)
     return submit(new, making, supersede=supersede_pending)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.utils import timezone
 
 from sessions_app.edits.claims import is_held
@@ -10,13 +12,27 @@ from sessions_app.models.edits import UNDER_WAY_STATES, EditState
 from sessions_app.models.organizations import WriteMode
 
 
-def describe_standing(edit: Edit) -> str:
-    """Return what is not said by the state alone; '' where there is nothing to add. At most two queries."""
+def describe_standing(edit: Edit, *, fields_apart: bool = False) -> str:
+    """Return what is not said by the state alone; '' where there is nothing to add. At most two queries.
+
+    `fields_apart`: what Vapi said of single fields stands beside them (refusals_by_field), and not here.
+    """
     if edit.state == EditState.CONFLICT:
         return "Somebody changed the same at Vapi meanwhile. Choose which value is to stand."
+    if edit.state == EditState.REJECTED and fields_apart:
+        return refusals_by_field(edit).get("", "") or "Vapi refused what is said below."
     if edit.state != EditState.QUEUED:
         return edit.error
     return f"{edit.error} {_why_it_waits(edit)}".strip()
+
+
+def refusals_by_field(edit: Edit) -> dict[str, str]:
+    """Return Vapi's own words on a rejected edit by the field that they begin with, the others under ''."""
+    found: dict[str, list[str]] = {}
+    for line in edit.error.splitlines() if edit.state == EditState.REJECTED else ():
+        first = re.split(r"[^A-Za-z]", line, maxsplit=1)[0]
+        found.setdefault(first if first in edit.fields else "", []).append(line)
+    return {field: "\n".join(lines) for field, lines in found.items()}
 
 
 def _why_it_waits(edit: Edit) -> str:

@@ -1,4 +1,5 @@
-"""Owns every change of an edit's state: one guarded UPDATE, a look at how many rows it met, and its audit row.
+"""Owns every change of an edit's state: one guarded UPDATE, a look at how many rows it met, its audit row,
+and the notice of an outcome.
 
 The guard is the state and the claim's number as they were read, so that a worker that slept through its claim, or a
 page that has gone stale, changes nothing.
@@ -7,6 +8,7 @@ page that has gone stale, changes nothing.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +20,7 @@ from django.db.models.functions import Now
 from sessions_app.edits import trail
 from sessions_app.models import Edit
 from sessions_app.models.edits import EditState
+from sessions_app.notices.causes import note_edit
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,12 @@ def begin(edit: Edit, actor: str) -> None:
     trail.record(edit, actor=actor)
 
 
+def begin_many(edits: Sequence[Edit], actor: str) -> None:
+    """The same for edits of many sessions, in few statements, however many they are."""
+    Edit.objects.bulk_create(edits)
+    trail.record_many(edits, actor)
+
+
 def move(
     edit: Edit,
     to: EditState,
@@ -83,6 +92,7 @@ def move(
             return False
         edit.refresh_from_db(fields=["state", "claim_number", "settled_at", *changes])
         trail.record(edit, actor=actor, answer=answer)
+        note_edit(edit, to, answer)
     log.info("edit moved", extra={"edit": edit.pk, "state": to.value})
     return True
 

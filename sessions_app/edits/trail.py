@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -25,7 +25,16 @@ def record(edit: Edit, *, actor: str = "", answer: Exception | int | None = None
 
     `answer` is what Vapi's answer came to: an HTTP status, or the error that it was sorted into.
     """
-    EditTransition.objects.create(
+    _entry(edit, actor, answer).save()
+
+
+def record_many(edits: Sequence[Edit], actor: str) -> None:
+    """The same for many new edits, in few statements."""
+    EditTransition.objects.bulk_create([_entry(edit, actor) for edit in edits])
+
+
+def _entry(edit: Edit, actor: str, answer: Exception | int | None = None) -> EditTransition:
+    return EditTransition(
         organization_id=edit.organization_id,
         edit_id=edit.pk,
         state=str(edit.state),

@@ -99,11 +99,14 @@ def apply_operations(messages: Sequence[Any], operations: Sequence[Operation]) -
     digests = [digest_of(message) for message in messages]
     places: dict[int, int] = {}
     disputed: list[int] = []
+    taken: set[int] = set()
     for index, operation in enumerate(operations):
-        place = _anchor(digests, operation) if operation["do"] == "insert" else _place(digests, operation)
-        if place is not None:
+        is_insert = operation["do"] == "insert"
+        place = _anchor(digests, operation) if is_insert else _place(digests, operation)
+        if place is not None and place not in taken:
             places[index] = place
-        elif not _stands(digests, operation):
+            taken |= set() if is_insert else {place}
+        elif place is not None or not _stands(digests, operation):
             disputed.append(index)
     result = list(messages)
     # From the end, so that places before stay what they are; of the same place the last comes first.
@@ -122,13 +125,13 @@ def _apply(messages: list[Any], place: int, operation: Operation) -> None:
 
 
 def _place(digests: Sequence[str], operation: Operation) -> int | None:
-    return find(digests, int(operation["position"]), str(operation["digest"]))
+    return _find(digests, int(operation["position"]), operation)
 
 
 def _anchor(digests: Sequence[str], operation: Operation) -> int | None:
     """Where a message goes back in: behind the one that it followed, unless it is there already."""
     if operation["digest"]:
-        before = find(digests, int(operation["position"]) - 1, str(operation["digest"]))
+        before = _find(digests, int(operation["position"]) - 1, operation)
         place = None if before is None else before + 1
     else:
         place = 0
@@ -137,16 +140,20 @@ def _anchor(digests: Sequence[str], operation: Operation) -> int | None:
 
 def _stands(digests: Sequence[str], operation: Operation) -> bool:
     """Say whether Vapi has already what the operation would make. A removed message leaves no trace to tell by."""
-    result = operation.get("result")
-    return bool(result) and find(digests, int(operation["position"]), str(result)) is not None
+    place = int(operation["position"])
+    return bool(operation.get("result")) and digests[place : place + 1] == [operation["result"]]
 
 
-def find(digests: Sequence[str], position: int, digest: str) -> int | None:
-    """Return where the message is: at its position, else wherever it is the only one of its kind."""
+def _find(digests: Sequence[str], position: int, operation: Operation) -> int | None:
+    """Return where a message is: at its position; elsewhere only where it is, and was when shown, like no other.
+
+    Of two turns that say "Yes." one may be gone, and the other is not meant.
+    """
+    digest = operation["digest"]
     if 0 <= position < len(digests) and digests[position] == digest:
         return position
     places = [place for place, other in enumerate(digests) if other == digest]
-    return places[0] if len(places) == 1 else None
+    return places[0] if len(places) == 1 and operation.get("is_unique") else None
 
 
 def _with_words(parts: list[Any], words: str) -> list[Any]:

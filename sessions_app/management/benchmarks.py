@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,18 +39,22 @@ class BenchmarkFailed(Exception):
 
 @dataclass(frozen=True)
 class Figure:
+    """A measure; a ratio has no unit but a goal that it should reach."""
+
     name: str
     value: float
     unit: str
+    goal: float | None = None
 
 
 @contextmanager
 def scratch_database() -> Iterator[None]:
     """A database of this server that is made for the benchmark and dropped after it."""
     previous = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        # A file, as in daily use: in memory everything is faster.
-        connection.settings_dict["TEST"]["NAME"] = str(settings.VAR_DIR / "bench.sqlite3")
+    name = f"vapiadmin_bench_{os.getpid()}"
+    # On SQLite a file, as in daily use: in memory everything is faster.
+    is_file = connection.vendor == "sqlite"
+    connection.settings_dict["TEST"]["NAME"] = str(settings.VAR_DIR / f"{name}.sqlite3") if is_file else name
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
     try:
         yield
@@ -58,8 +63,8 @@ def scratch_database() -> Iterator[None]:
 
 
 @contextmanager
-def sandbox(sessions: int) -> Iterator[Organization]:
-    """An organization of its own simulated Vapi."""
+def simulated_vapi(sessions: int) -> Iterator[str]:
+    """The address of a simulated Vapi that ends with the block."""
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "manage.py", "sandbox", "--port=0", f"--sessions={sessions}", "--seed=bench"],
         cwd=settings.BASE_DIR,
@@ -69,6 +74,16 @@ def sandbox(sessions: int) -> Iterator[Organization]:
     try:
         first = process.stdout.readline() if process.stdout else ""
         url = first.removeprefix("Sandbox ready at ").strip()
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def sandbox(sessions: int) -> Iterator[Organization]:
+    """An organization of its own simulated Vapi."""
+    with simulated_vapi(sessions) as url:
         yield Organization.objects.create(
             slug="bench",
             name="Benchmark",
@@ -80,9 +95,6 @@ def sandbox(sessions: int) -> Iterator[Organization]:
             requests_per_second=1_000_000,
             concurrent_requests=1_000,
         )
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def sync_figures(organization: Organization) -> Iterator[Figure]:
@@ -98,16 +110,17 @@ def sync_figures(organization: Organization) -> Iterator[Figure]:
     yield Figure("the request budget itself", _budget_microseconds(organization), "µs a request")
 
 
-def page_figures() -> Iterator[Figure]:
-    """Yield the median time of each page and list as a person or program asks for it."""
+def page_figures(asked: Iterable[tuple[str, str]]) -> Iterator[Figure]:
+    """Yield the median time of each page and list, given as (name, address), as a person or program asks for it."""
     person = User.objects.create_superuser("bench", password="bench")  # noqa: S106 - in a database that is dropped
     client = Client(HTTP_HOST="127.0.0.1")
     client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    for name, address in _addresses():
+    for name, address in asked:
         yield Figure(name, _median_milliseconds(partial(_get, client, address)), "ms")
 
 
-def _addresses() -> Iterator[tuple[str, str]]:
+def addresses() -> Iterator[tuple[str, str]]:
+    """Yield what people and programs ask for most, by (name, address)."""
     session = Session.objects.exclude(customer_digits="").order_by("-message_count").first()
     if session is None:
         raise BenchmarkFailed("no session has a customer's number")

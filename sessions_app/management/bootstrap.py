@@ -12,51 +12,16 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
 
-from sessions_app.models import Organization
+from sessions_app.models import Organization, WebhookSecret
 from sessions_app.models.organizations import WriteMode
+from sessions_app.models.rights import ADMINISTRATORS, GROUPS, OPERATIONS, SUPPORT
+from sessions_app.models.webhooks import SecretKind
 
 DEFAULT = "default"
 SANDBOX = "sandbox"
 SANDBOX_KEY = "sandbox-key"  # the key of a simulated organization, on loopback only
 # A simulated Vapi need not be spared.
 SANDBOX_BUDGET: dict[str, int] = {"requests_per_second": 200, "concurrent_requests": 16}
-
-_READ = ("view_session", "view_chat", "view_edit", "view_organization", "view_coverage")
-_CORRECT = ("edit_session", "refetch_session")
-_OPERATE = (
-    "view_costline",
-    "export_costline",
-    "view_syncrun",
-    "add_syncrun",
-    "view_quarantinedrecord",
-    "view_schemadrift",
-    "view_webhookevent",
-    "replay_webhookevent",
-    "view_edittransition",
-    "edit_messages",
-    "bulk_edit_session",
-)
-_ADMINISTER = (
-    "add_organization",
-    "change_organization",
-    "change_write_mode",
-    "erase_customer",
-    "delete_at_vapi",
-    "view_writemodechange",
-    "view_apitoken",
-    "add_apitoken",
-    "change_apitoken",
-    "view_webhooksecret",
-    "add_webhooksecret",
-    "change_webhooksecret",
-)
-_PEOPLE = ("view_user", "add_user", "change_user", "delete_user", "view_group")
-SUPPORT, OPERATIONS, ADMINISTRATORS = "Support", "Operations", "Administrators"
-GROUPS = {
-    SUPPORT: (*_READ, *_CORRECT),
-    OPERATIONS: (*_READ, *_CORRECT, *_OPERATE),
-    ADMINISTRATORS: (*_READ, *_CORRECT, *_OPERATE, *_ADMINISTER, *_PEOPLE),
-}
 
 
 @dataclass(frozen=True)
@@ -97,7 +62,7 @@ def bootstrap_default() -> Organization:
 
 def bootstrap_sandbox(url: str) -> Organization:
     """Return the demo's organization, at the address where its simulated Vapi listens now."""
-    organization, _ = Organization.objects.get_or_create(
+    organization, is_new = Organization.objects.get_or_create(
         slug=SANDBOX,
         defaults={
             "name": "Sandbox",
@@ -109,6 +74,11 @@ def bootstrap_sandbox(url: str) -> Organization:
             **SANDBOX_BUDGET,
         },
     )
+    if is_new:
+        # The simulated Vapi signs its messages with it. Whoever retires it wants none.
+        WebhookSecret.objects.create(
+            organization=organization, kind=SecretKind.HMAC, secret=secrets.token_urlsafe(32)
+        )
     return _at(organization, url)
 
 

@@ -14,13 +14,19 @@ from pathlib import Path
 from typing import TextIO
 
 import requests
+from django.conf import settings
+from django.urls import reverse
 
 from sessions_app.management.bootstrap import SANDBOX, SANDBOX_KEY
 from sessions_app.management.processes import Child, wait_until
-from sessions_app.models import Chat, Session
+from sessions_app.models import Chat, Session, WebhookSecret
+from sessions_app.models.webhooks import SecretKind
 
 PORT = 8100
-SESSIONS = 400
+SESSIONS = 388
+# Conversations of the first start, which messages tell of. One message in ten is lost on its way, as real ones may be.
+FIRST_CONVERSATIONS = 12
+WEBHOOK_FAULTS = "lost=0.1"
 _ROWS_AT_ONCE = 200
 
 
@@ -31,7 +37,8 @@ class Demo:
         # Kept as long as this lives: a second demo that starts meanwhile takes another port.
         self._claim = _claim_port()
         self.url = f"http://127.0.0.1:{_free_port((PORT, 0) if self._claim else (0,))}"
-        self.first_started_at = _first_start(var / "sandbox.json")
+        self._state = var / "sandbox.json"
+        self.first_started_at = _first_start(self._state)
 
     def child(self, manage: Path, log: Path, *, live: bool) -> Child:
         command: list[str | Path] = [
@@ -50,6 +57,26 @@ class Demo:
         self._control("clock", {"now": datetime.now(UTC).isoformat()})
         self._put_back("sessions", Session)
         self._put_back("chats", Chat)
+        # Last: what is put back is no news.
+        self._send_messages()
+
+    def _send_messages(self) -> None:
+        """Let it tell of changes by webhook, as Vapi would."""
+        secret = WebhookSecret.objects.filter(
+            organization__slug=SANDBOX, kind=SecretKind.HMAC, retired_at=None
+        )
+        key = secret.order_by("pk").values_list("secret", flat=True).first()
+        if key:
+            address = f"http://127.0.0.1:{settings.PORT}{reverse('webhook', args=[SANDBOX])}"
+            target = {"url": address, "auth": f"hmac:key={key}", "faults": WEBHOOK_FAULTS}
+            self._control("webhooks", {"key": SANDBOX_KEY, **target})
+
+    def begin(self) -> None:
+        """At the first start, once messages can be taken, let a few conversations take place."""
+        state = json.loads(self._state.read_text())
+        if not state.get("has_begun"):
+            self._control("conversations", {"key": SANDBOX_KEY, "count": FIRST_CONVERSATIONS})
+            self._state.write_text(json.dumps(state | {"has_begun": True}))
 
     def _answers(self) -> bool:
         try:

@@ -52,7 +52,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - the supervisor has one thread
+                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - the supervisor has one thread
             )
         self._started_at = time.monotonic()
         if self.on_start:
@@ -167,7 +167,7 @@ def _ending(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int) -> Callable[[], None]:
     """Run in the child before its program: Linux ends it when the supervisor dies, whatever it dies of."""
 
     def leash() -> None:

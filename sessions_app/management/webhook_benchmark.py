@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
 from django.conf import settings
-from django.db import connection
 from django.urls import reverse
 
 from sessions_app.management.benchmarks import BenchmarkFailed, Figure
+from sessions_app.management.databases import database_url
 from sessions_app.models import Organization, WebhookSecret
 
 MESSAGES = 3_000
@@ -70,7 +69,7 @@ def _web_server() -> Iterator[int]:
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
-    environment = [f"DATABASE_URL={_database_url()}", "DJANGO_SETTINGS_MODULE=vapiadmin.settings"]
+    environment = [f"DATABASE_URL={database_url()}", "DJANGO_SETTINGS_MODULE=vapiadmin.settings"]
     with tempfile.TemporaryDirectory() as folder:
         configuration = Path(folder, "gunicorn.conf.py")
         configuration.write_text(_CONFIGURATION.format(environment=", ".join(map(repr, environment))))
@@ -96,18 +95,6 @@ def _await(port: int) -> None:
                 return
         time.sleep(0.1)
     raise BenchmarkFailed("the web server did not start")
-
-
-def _database_url() -> str:
-    own = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{own['NAME']}"
-    who = quote(str(own["USER"]), safe="") + (
-        f":{quote(str(own['PASSWORD']), safe='')}" if own["PASSWORD"] else ""
-    )
-    host = str(own["HOST"] or "127.0.0.1")
-    place = f"/{host}" if host.startswith("/") else f"{host}:{own['PORT'] or 5432}"
-    return f"postgres://{who}@{place}/{own['NAME']}"
 
 
 def _send(port: int, path: str, messages: int) -> _Round:

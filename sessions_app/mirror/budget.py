@@ -47,7 +47,7 @@ _LONGEST_COOL_DOWN_SECONDS = 60.0
 # A 429 that does not say how long.
 _UNSTATED_COOL_DOWN_SECONDS = 2.0
 # A Retry-After beyond this is taken for a mistake.
-_MOST_COOL_DOWN_SECONDS = 3600.0
+MOST_COOL_DOWN_SECONDS = 3600.0
 # Longer than a request with its time-outs takes; a dead process's slot is free again after it.
 SLOT = timedelta(seconds=60)
 # Slots are given back by others, so one looks again; tokens come by the clock, and one sleeps until then.
@@ -103,7 +103,7 @@ class Gate:
             return
         if status == 429:
             asked = _UNSTATED_COOL_DOWN_SECONDS if retry_after is None else retry_after
-            bucket.cool_down(self._organization_id, min(asked, _MOST_COOL_DOWN_SECONDS))
+            bucket.cool_down(self._organization_id, min(asked, MOST_COOL_DOWN_SECONDS))
         self._give_back()
         took = time.monotonic() - self._began
         self._count(outcome_of(status), took)
@@ -146,6 +146,11 @@ class Gate:
         TALLIES.add(
             self._organization_id, self._purpose, outcome, self._waited_seconds * 1000, took_seconds * 1000
         )
+
+
+def must_wait(organization: Organization) -> bool:
+    """Say whether Vapi asked to wait for longer than a run would: it need not begin."""
+    return bucket.look(organization.pk).cool_down_seconds > _LONGEST_COOL_DOWN_SECONDS
 
 
 def outcome_of(status: int | None) -> str:

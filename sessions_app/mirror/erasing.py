@@ -6,7 +6,7 @@ Sums of costs stay. What a legal hold keeps stays, and the erasure says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, timedelta
 from typing import Any
@@ -18,6 +18,8 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from sessions_app.mirror.connection import NoKey, open_client
+from sessions_app.mirror.customers import is_theirs, json_field, sessions_of
+from sessions_app.mirror.erased_bulks import forget_in_bulks
 from sessions_app.mirror.forgetting import (
     forget_rows,
     not_held,
@@ -25,13 +27,22 @@ from sessions_app.mirror.forgetting import (
     purge_index_and_journal,
     remember,
 )
-from sessions_app.mirror.tables import CHATS, SESSIONS, digits_of
+from sessions_app.mirror.holds import (
+    customer_holds,
+    empty_released,
+    extend_holds,
+    held_among,
+    held_subjects,
+    holds_customer,
+    holds_row,
+)
+from sessions_app.mirror.tables import CHATS, SESSIONS
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import (
     Chat,
     Edit,
     Erasure,
-    LegalHold,
+    HeldSession,
     Lookup,
     Organization,
     QuarantinedRecord,
@@ -44,11 +55,9 @@ from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
 from sessions_app.vapi.errors import Gone, Unavailable, VapiError, WritesOff
-from sessions_app.vapi.json import BadJson, JsonObject, dump_payload, load_payload
+from sessions_app.vapi.json import BadJson, JsonObject, load_payload
 from sessions_app.vapi.times import parse_time
 
-NUMBER, EMAIL, EXTERNAL_ID = "number", "email", "external_id"
-WAYS = {NUMBER: "phone number", EMAIL: "e-mail address", EXTERNAL_ID: "external id"}
 _AT_ONCE = 50
 # A killed worker's erasure is taken up again after this.
 _CLAIM = timedelta(minutes=10)
@@ -60,21 +69,6 @@ _SETTLED = (
     EditState.WITHDRAWN,
     EditState.SUPERSEDED,
 )
-
-
-def sessions_of(organization: Organization, by: str, value: str) -> QuerySet[Session]:
-    """Return a customer's sessions. Numbers are compared by their digits, addresses without regard to case."""
-    mine = Session.objects.filter(organization=organization)
-    if by == NUMBER:
-        digits = digits_of(value)
-        return mine.filter(customer_digits=digits) if digits else mine.filter(customer_number=value)
-    if by == EMAIL:
-        return mine.filter(customer_email__iexact=value)
-    return mine.filter(customer_external_id=value)
-
-
-def chats_of(sessions: QuerySet[Session]) -> QuerySet[Chat]:
-    return Chat.objects.filter(session_id__in=sessions.values("pk"))
 
 
 def request_erasure(
@@ -104,20 +98,12 @@ def run_erasure(erasure_id: int) -> Erasure | None:
         return None
     erasure = Erasure.objects.select_related("organization").get(pk=erasure_id)
     overwrite_deleted()
-    notes: list[str] = []
-    if erasure.at_vapi:
-        try:
-            notes += _erase_at_vapi(erasure)
-        except Unavailable as problem:
-            # Not here first: by the rows here more is found at Vapi than by its own filter.
-            _mine(erasure).update(note=f"Waits for Vapi: {problem}", next_attempt_at=Now() + _WAIT)
-            return _read(erasure_id)
-        except (VapiError, NoKey) as problem:
-            notes.append(f"Not erased at Vapi: {problem}")
-    _erase_here(erasure)
-    held = _held(erasure)
-    if held:
-        notes.append(f"{held:,} sessions stay: a legal hold keeps them.")
+    extend_holds(erasure.organization)
+    try:
+        notes = _refuse_held(erasure) or [*_erase_everywhere(erasure), *_tell_held(erasure)]
+    except Unavailable as problem:
+        _mine(erasure).update(note=f"Waits for Vapi: {problem}", next_attempt_at=Now() + _WAIT)
+        return _read(erasure_id)
     purge_index_and_journal()
     _mine(erasure).update(
         state=ErasureState.PARTIAL if notes else ErasureState.DONE,
@@ -127,6 +113,19 @@ def run_erasure(erasure_id: int) -> Erasure | None:
         finished_at=Now(),
     )
     return _read(erasure_id)
+
+
+def _erase_everywhere(erasure: Erasure) -> list[str]:
+    """Raises Unavailable. Not here first: by the rows here more is found at Vapi than by its own filter."""
+    notes: list[str] = []
+    try:
+        notes += _erase_at_vapi(erasure) if erasure.at_vapi else []
+    except Unavailable:
+        raise
+    except (VapiError, NoKey) as problem:
+        notes.append(f"Not erased at Vapi: {problem}")
+    _erase_here(erasure)
+    return notes
 
 
 def _claim(erasure_id: int) -> bool:
@@ -150,8 +149,25 @@ def _sessions(erasure: Erasure) -> QuerySet[Session]:
     return sessions_of(erasure.organization, erasure.by, erasure.value)
 
 
-def _held(erasure: Erasure) -> int:
-    return _sessions(erasure).filter(pk__in=LegalHold.objects.values("session_id")).count()
+def _refuse_held(erasure: Erasure) -> list[str]:
+    """What to say where the customer is held: nothing of theirs is touched, here or at Vapi."""
+    holds = customer_holds(erasure.organization)
+    keeping = [hold.pk for hold in holds if holds_customer(hold, erasure.by, erasure.value)]
+    return [f"Nothing was erased: {_named(keeping)} keeps this customer."] if keeping else []
+
+
+def _tell_held(erasure: Erasure) -> list[str]:
+    held = HeldSession.objects.filter(session_id__in=_sessions(erasure).values("pk"))
+    found = sorted(set(held.values_list("session_id", "hold_id")))
+    if not found:
+        return []
+    count = len({session_id for session_id, _ in found})
+    what = "1 session stays" if count == 1 else f"{count:,} sessions stay"
+    return [f"{what}: {_named(sorted({hold_id for _, hold_id in found}))}."]
+
+
+def _named(holds: Sequence[int]) -> str:
+    return f"legal hold {', '.join(map(str, holds))}"
 
 
 # At Vapi -------------------------------------------------------------------------------------------
@@ -178,27 +194,19 @@ def _erase_at_vapi(erasure: Erasure) -> list[str]:
 def _listed_at_vapi(client: VapiClient, erasure: Erasure) -> set[str]:
     """Ask Vapi's own filter, and note ids that are not here: no later sync brings them."""
     query = replace(Listing(), **{erasure.by: erasure.value})  # type: ignore[arg-type]  # one of three texts
+    holds = customer_holds(erasure.organization)
     found: dict[str, date] = {}
     for step in Walk(client.list_sessions, query, client.get_session).steps():
-        found |= {
-            str(row["id"]): day for row in step.results if (day := _day_of(row)) and _is_theirs(erasure, row)
-        }
-    held = set(LegalHold.objects.filter(session_id__in=found).values_list("session_id", flat=True))
+        theirs = [row for row in step.results if is_theirs(erasure.by, erasure.value, row)]
+        # Held by another of their names: rows that are not here too.
+        free_rows = [row for row in theirs if not any(holds_row(hold, row) for hold in holds)]
+        found |= {str(row["id"]): day for row in free_rows if (day := _day_of(row))}
+    held = held_among(found)
     free = {key: day for key, day in found.items() if key not in held}
     here = set(Session.objects.filter(pk__in=free).values_list("pk", flat=True))
     lacking = {key: day for key, day in free.items() if key not in here}
     remember(erasure.organization, Stream.SESSIONS, lacking, ForgottenReason.ERASED)
     return set(free)
-
-
-def _is_theirs(erasure: Erasure, row: JsonObject) -> bool:
-    """A filter that Vapi left out of account must not delete everybody."""
-    customer = row.get("customer")
-    names = {NUMBER: "number", EMAIL: "email", EXTERNAL_ID: "externalId"}
-    value = str(customer.get(names[erasure.by]) or "") if isinstance(customer, Mapping) else ""
-    if erasure.by == NUMBER:
-        return bool(value) and digits_of(value) == digits_of(erasure.value)
-    return value.casefold() == erasure.value.casefold()
 
 
 def _day_of(row: Mapping[str, Any]) -> date | None:
@@ -212,12 +220,13 @@ def _day_of(row: Mapping[str, Any]) -> date | None:
 def _erase_here(erasure: Erasure) -> None:
     organization = erasure.organization
     free = not_held(_sessions(erasure), SESSIONS).order_by("pk")
+    forget_in_bulks(organization, free.values_list("pk", flat=True))
     while ids := list(free.values_list("pk", flat=True)[:_AT_ONCE]):
         # A session goes last: by it a killed worker's follower finds the rest.
         for part in _portions(not_held(Chat.objects.filter(session_id__in=ids), CHATS)):
-            _erase_traces(organization, part)
+            _erase_traces(erasure, part)
             forget_rows(organization, CHATS, part, ForgottenReason.ERASED)
-        _erase_traces(organization, ids)
+        _erase_traces(erasure, ids)
         done = forget_rows(organization, SESSIONS, ids, ForgottenReason.ERASED)
         _mine(erasure).update(erased_here=F("erased_here") + done, next_attempt_at=Now() + _CLAIM)
     _erase_mentions(erasure)
@@ -230,8 +239,9 @@ def _portions(chats: QuerySet[Chat]) -> Iterator[list[str]]:
         yield ids
 
 
-def _erase_traces(organization: Organization, ids: list[str]) -> None:
+def _erase_traces(erasure: Erasure, ids: list[str]) -> None:
     """What is kept about these ids beside their rows."""
+    organization = erasure.organization
     with transaction.atomic():
         of_them = Edit.objects.filter(organization=organization, session_id__in=ids)
         # Withdrawn first: what still waits would be sent without its values.
@@ -242,27 +252,31 @@ def _erase_traces(organization: Organization, ids: list[str]) -> None:
         _events(organization).filter(remote_id__in=ids).update(body_json="")
         QuarantinedRecord.objects.filter(organization=organization, remote_id__in=ids).delete()
         LogEntry.objects.filter(object_id__in=ids).delete()
+        empty_released(organization, erasure.by, erasure.value, ids)
 
 
 def _erase_mentions(erasure: Erasure) -> None:
     """Messages and kept-apart records that name the customer although no session here does."""
-    organization, field = erasure.organization, _json_field(erasure)
-    held = list(LegalHold.objects.filter(organization=organization).values_list("session_id", flat=True))
-    events = _events(organization).filter(body_json__icontains=field).exclude(remote_id__in=held)
+    organization, field = erasure.organization, json_field(erasure.by, erasure.value)
+    free = ~held_subjects()
+    events = _events(organization).filter(free, _names_nobody_held(organization, "body_json"))
+    events = events.filter(body_json__icontains=field)
     while ids := list(events.values_list("pk", flat=True)[:_AT_ONCE]):
         WebhookEvent.objects.filter(pk__in=ids).update(body_json="")
     records = QuarantinedRecord.objects.filter(organization=organization, payload_json__icontains=field)
-    for record in records.exclude(remote_id__in=held):
+    for record in records.filter(free, _names_nobody_held(organization, "payload_json")):
         day = _day_of(_payload_of(record))
         if record.remote_id and day:
             remember(organization, record.stream, {record.remote_id: day}, ForgottenReason.ERASED)
         record.delete()
+    empty_released(organization, erasure.by, erasure.value, ())
 
 
-def _json_field(erasure: Erasure) -> str:
-    """The customer's field as a stored body has it: `"number":"+49..."`."""
-    name = {NUMBER: "number", EMAIL: "email", EXTERNAL_ID: "externalId"}[erasure.by]
-    return dump_payload({name: erasure.value})[1:-1]
+def _names_nobody_held(organization: Organization, column: str) -> Q:
+    named = Q()
+    for hold in customer_holds(organization):
+        named &= ~Q(**{f"{column}__icontains": json_field(hold.by, hold.value)})
+    return named
 
 
 def _payload_of(record: QuarantinedRecord) -> JsonObject:

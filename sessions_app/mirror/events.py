@@ -19,9 +19,10 @@ from django.db.models.functions import Now
 
 from sessions_app.logs import describe_error
 from sessions_app.mirror.connection import NoKey, open_client
+from sessions_app.mirror.forgetting import erase_with_sessions, forgotten_among
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.streams import STREAMS, StreamSpec, mirror_results
-from sessions_app.mirror.tables import Record
+from sessions_app.mirror.tables import Record, session_of
 from sessions_app.mirror.versions import Version, stored_versions
 from sessions_app.mirror.writer import mirror_hint
 from sessions_app.models import WebhookEvent
@@ -53,6 +54,8 @@ class Outcome:
     state: EventState
     # In words for people; never a value of the message.
     verdict: str
+    # Of what was let go here not even the message's body stays.
+    keeps_body: bool = True
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def _held(event: WebhookEvent) -> QuerySet[WebhookEvent]:
 
 def _end(event: WebhookEvent, outcome: Outcome) -> EventState | None:
     changes = {"verdict": outcome.verdict, "processed_at": Now(), "next_attempt_at": None}
+    changes |= {} if outcome.keeps_body else {"body_json": ""}
     return outcome.state if _held(event).update(state=outcome.state, **changes) else None
 
 
@@ -151,12 +155,25 @@ def _look(event: WebhookEvent) -> Outcome:
     if not event.remote_id:
         return Outcome(EventState.IGNORED, f"Names no {name}.")
     subject = _Subject(event, STREAMS[stream], stream, name)
+    if _was_let_go(subject):
+        return Outcome(EventState.IGNORED, f"This {name} was let go here: nothing is kept.", keeps_body=False)
     if what == DELETED:
         return _confirm_deletion(subject)
     record = _read_record(subject)
     if record is None:
         return _ask(subject, "The message does not tell all.")
     return _offer(subject, record)
+
+
+def _was_let_go(subject: _Subject) -> bool:
+    """Say whether it was pruned or erased here. A new chat of an erased session is erased with it."""
+    event = subject.event
+    if forgotten_among(event.organization, subject.stream, [event.remote_id]):
+        return True
+    chat = _read_record(subject) if subject.stream == Stream.CHATS else None
+    if chat is None:
+        return False
+    return bool(erase_with_sessions(event.organization, {chat.id: (session_of(chat), chat.created_at)}))
 
 
 def _read_record(subject: _Subject) -> Record | None:

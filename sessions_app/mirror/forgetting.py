@@ -7,7 +7,7 @@ everything here. Asks Vapi nothing.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,16 +15,16 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from sessions_app.mirror.holds import extend_holds, held_among, held_sessions
 from sessions_app.mirror.rows import delete_rows, select_rows
 from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
 from sessions_app.models import (
     CostLine,
     FieldChange,
     ForgottenId,
-    LegalHold,
     NumberSuffix,
     Organization,
     ReportedCost,
@@ -32,6 +32,7 @@ from sessions_app.models import (
     Session,
 )
 from sessions_app.models.forgetting import ForgottenReason
+from sessions_app.models.runs import Stream
 from sessions_app.search.words import suffixes
 
 # One transaction each: on SQLite every other writer waits for it.
@@ -57,13 +58,22 @@ def digest_of(organization_id: int, stream: str, remote_id: str, key: str = "") 
     return hmac.digest((key or settings.SECRET_KEY).encode(), text.encode(errors="replace"), "sha256").hex()
 
 
-def forgotten_among(organization: Organization, stream: str, ids: Collection[str]) -> set[str]:
-    """Return those of `ids` that were let go. One cheap query where nothing ever was."""
+def digests_of(organization_id: int, stream: str, remote_id: str) -> list[str]:
+    """Return every digest by which the id may be known: SECRET_KEY may have been changed since."""
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return [digest_of(organization_id, stream, remote_id, str(key)) for key in keys]
+
+
+def forgotten_among(
+    organization: Organization, stream: str, ids: Collection[str], reason: ForgottenReason | None = None
+) -> set[str]:
+    """Return those of `ids` that were let go, for whatever reason. One cheap query where nothing ever was."""
     known = ForgottenId.objects.filter(organization=organization, stream=stream)
+    if reason is not None:
+        known = known.filter(reason=reason)
     if not ids or not known.exists():
         return set()
-    keys = [str(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
-    by_digest = {digest_of(organization.pk, stream, each, key): each for each in ids for key in keys}
+    by_digest = {digest: each for each in ids for digest in digests_of(organization.pk, stream, each)}
     digests = list(by_digest)
     found: set[str] = set()
     for start in range(0, len(digests), 900):
@@ -91,13 +101,26 @@ def remember(organization: Organization, stream: str, days: dict[str, date], rea
     )
 
 
+def erase_with_sessions(organization: Organization, chats: Mapping[str, tuple[str, datetime]]) -> set[str]:
+    """Note new chats, {id: (session's id, createdAt)}, as erased where their session was. Returns their ids."""
+    sessions = {session_id for session_id, _ in chats.values() if session_id}
+    erased = forgotten_among(organization, Stream.SESSIONS, sessions, ForgottenReason.ERASED)
+    days = {
+        chat_id: created_at.astimezone(UTC).date()
+        for chat_id, (session_id, created_at) in chats.items()
+        if session_id in erased
+    }
+    if days:
+        remember(organization, Stream.CHATS, days, ForgottenReason.ERASED)
+    return set(days)
+
+
 # Rows ----------------------------------------------------------------------------------------------
 
 
 def not_held(rows: QuerySet[Any], table: MirrorTable) -> QuerySet[Any]:
     """Leave out what a legal hold keeps: held sessions, and their chats."""
-    key = "pk" if table is SESSIONS else "session_id"
-    return rows.exclude(Exists(LegalHold.objects.filter(session_id=OuterRef(key))))
+    return rows.exclude(held_sessions("pk" if table is SESSIONS else "session_id"))
 
 
 def forget_rows(
@@ -108,7 +131,9 @@ def forget_rows(
         mine = not_held(table.model.objects.filter(organization=organization, pk__in=ids), table)
         # Locked in one order, before anything of them is read: a writer that waits finds the digest afterwards.
         locked = list(mine.select_for_update().order_by("pk").values_list("pk", "created_at"))
-        gone = {pk: moment.astimezone(UTC).date() for pk, moment in locked}
+        # Whoever holds a session locks it too: asked once more, as it may have been held while this waited.
+        held = held_among([pk for pk, _ in locked]) if table is SESSIONS else set()
+        gone = {pk: moment.astimezone(UTC).date() for pk, moment in locked if pk not in held}
         if not gone:
             return 0
         remember(organization, table.stream, gone, reason)
@@ -181,6 +206,7 @@ def prune_retained(now: datetime | None = None) -> LetGo:
     now = now or timezone.now()
     payloads = rows = 0
     for organization in Organization.objects.all():
+        extend_holds(organization)
         for table in (CHATS, SESSIONS):
             rows += _prune_rows(organization, table, now)
             payloads += _prune_payloads(organization, table, now)
@@ -188,9 +214,7 @@ def prune_retained(now: datetime | None = None) -> LetGo:
 
 
 def _prune_rows(organization: Organization, table: MirrorTable, now: datetime) -> int:
-    if organization.row_retention_days is None:
-        return 0
-    old = _older(organization, table, now - timedelta(days=organization.row_retention_days))
+    old = old_rows(organization, table, now)
     pruned = 0
     while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
         done = forget_rows(organization, table, ids, ForgottenReason.PRUNED)
@@ -202,10 +226,7 @@ def _prune_rows(organization: Organization, table: MirrorTable, now: datetime) -
 
 def _prune_payloads(organization: Organization, table: MirrorTable, now: datetime) -> int:
     """Drop what was said; names, customer and costs stay."""
-    if organization.payload_retention_days is None:
-        return 0
-    old = _older(organization, table, now - timedelta(days=organization.payload_retention_days))
-    old = old.filter(stored_payload__isnull=False)
+    old = old_payloads(organization, table, now)
     pruned = 0
     while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
         with transaction.atomic(), connection.cursor() as cursor:
@@ -219,9 +240,23 @@ def _prune_payloads(organization: Organization, table: MirrorTable, now: datetim
     return pruned
 
 
-def _older(organization: Organization, table: MirrorTable, before: datetime) -> QuerySet[Any]:
-    rows = table.model.objects.filter(organization=organization, updated_at__lt=before)
-    return not_held(rows, table).order_by("updated_at", "pk")
+def old_rows(organization: Organization, table: MirrorTable, now: datetime) -> QuerySet[Any]:
+    """Whole rows that are past their age, but for those that are held. Oldest first."""
+    return _older(organization, table, organization.row_retention_days, now)
+
+
+def old_payloads(organization: Organization, table: MirrorTable, now: datetime) -> QuerySet[Any]:
+    """Rows that still have a payload and are past its age, but for those that are held. Oldest first."""
+    old = _older(organization, table, organization.payload_retention_days, now)
+    return old.filter(stored_payload__isnull=False)
+
+
+def _older(organization: Organization, table: MirrorTable, days: int | None, now: datetime) -> QuerySet[Any]:
+    rows = table.model.objects.filter(organization=organization)
+    if days is None:
+        return rows.none()
+    old = rows.filter(updated_at__lt=now - timedelta(days=days))
+    return not_held(old, table).order_by("updated_at", "pk")
 
 
 def _forget_said(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Leases: one worker at a time pulls a stream, and one that lost its lease can write no checkpoint.
+"""Leases: one worker at a time pulls a stream or walks a window, and one that lost its lease writes no checkpoint.
 
 Times are the database's own. A lease lasts 60 s and is renewed every 15 s by a thread beside the work.
 """
@@ -13,19 +13,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from sessions_app.models import Lease, Organization
+from sessions_app.models import Lease, Organization, SyncWindow
 from sessions_app.models.runs import RunKind, Stream
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
 RENEW_EVERY_SECONDS = 15.0
+_IS_FREE = Q(expires_at__isnull=True) | Q(expires_at__lt=Now())
 
 
 class LeaseTaken(Exception):
@@ -45,13 +47,15 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class HeldLease:
+    """A stream or a window that we hold under a number of our own."""
+
+    model: type[Lease | SyncWindow]
     pk: int
     number: int
 
     def renew(self) -> None:
         """Prolong the lease. Raises LeaseLost. In a transaction it guards what follows until the commit."""
-        held = Lease.objects.filter(pk=self.pk, number=self.number)
-        if not held.update(expires_at=Now() + LEASE):
+        if not self._held().update(expires_at=Now() + LEASE):
             raise LeaseLost
 
     @contextmanager
@@ -62,13 +66,22 @@ class HeldLease:
             yield
 
     def release(self) -> None:
-        Lease.objects.filter(pk=self.pk, number=self.number).update(expires_at=None, holder="")
+        self._held().update(expires_at=None, holder="")
+
+    def _held(self) -> QuerySet[Any]:
+        return self.model._base_manager.filter(pk=self.pk, number=self.number)
 
 
 @contextmanager
 def hold_lease(organization: Organization, stream: Stream, kind: RunKind) -> Iterator[HeldLease]:
-    """Take the lease, keep it renewed, and release it. Raises LeaseTaken."""
-    lease = _take(organization, stream, kind)
+    """Take the lease of a stream, keep it renewed, and release it. Raises LeaseTaken."""
+    with kept(_take_stream(organization, stream, kind)) as lease:
+        yield lease
+
+
+@contextmanager
+def kept(lease: HeldLease) -> Iterator[HeldLease]:
+    """Keep a lease that was taken renewed, and release it in the end."""
     stop = threading.Event()
     # In a transaction of the caller's nobody could see a renewal, and a second connection would wait for it.
     alone = connection.in_atomic_block
@@ -82,6 +95,24 @@ def hold_lease(organization: Organization, stream: Stream, kind: RunKind) -> Ite
         if keeper:
             keeper.join()
         _let_go(lease)
+
+
+def take(free: QuerySet[Any], pk: int) -> HeldLease | None:
+    """Take a row, unless it is not among `free` any more or somebody holds it."""
+    model = free.model
+    with transaction.atomic():
+        taken = (
+            free.filter(_IS_FREE, pk=pk)
+            .order_by()
+            .update(number=F("number") + 1, holder=holder_name(), expires_at=Now() + LEASE)
+        )
+        number = model._base_manager.values_list("number", flat=True).get(pk=pk) if taken else 0
+    return HeldLease(model, pk, number) if taken else None
+
+
+def unheld(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return those that nobody holds."""
+    return rows.filter(_IS_FREE)
 
 
 def is_held(organization: Organization, stream: Stream, kind: RunKind) -> bool:
@@ -115,15 +146,13 @@ def _let_go(lease: HeldLease) -> None:
         log.exception("lease not released: the database is away")
 
 
-def _take(organization: Organization, stream: Stream, kind: RunKind) -> HeldLease:
+def _take_stream(organization: Organization, stream: Stream, kind: RunKind) -> HeldLease:
     lease, _ = Lease.objects.get_or_create(organization=organization, stream=stream, kind=kind)
-    free = Lease.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__lt=Now()), pk=lease.pk)
-    with transaction.atomic():
-        taken = free.update(number=F("number") + 1, holder=holder_name(), expires_at=Now() + LEASE)
+    taken = take(Lease.objects.all(), lease.pk)
+    if taken is None:
         lease.refresh_from_db()
-    if not taken:
         raise LeaseTaken(stream, kind, lease.holder, lease.expires_at)
-    return HeldLease(lease.pk, lease.number)
+    return taken
 
 
 def _keep(lease: HeldLease, stop: threading.Event) -> None:

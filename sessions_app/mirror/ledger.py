@@ -5,29 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from django.db import Error as DatabaseError
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from sessions_app.logs import describe_error
+from sessions_app.mirror.budget import MOST_COOL_DOWN_SECONDS
 from sessions_app.mirror.connection import NoKey
 from sessions_app.mirror.leases import HeldLease, LeaseLost, with_new_connection
+from sessions_app.mirror.patience import must_wait_long
 from sessions_app.mirror.pauses import pause_if_refused
+from sessions_app.mirror.pinning import WrongOrganization
 from sessions_app.mirror.writer import WriteResult
 from sessions_app.models import Lease, Organization, SyncRun
 from sessions_app.models.runs import RunKind, RunState, Stream
-from sessions_app.vapi.errors import Refused, VapiError
+from sessions_app.vapi.errors import Refused, Unavailable, VapiError
 
 log = logging.getLogger(__name__)
 
-
-class WrongOrganization(Exception):
-    """The key answers for another Vapi organization than the one this mirror was pinned to."""
-
-    def __init__(self) -> None:
-        super().__init__("This key belongs to another Vapi organization than the one mirrored here.")
+_COUNTED = ("seen", "created", "updated", "unchanged", "quarantined")
 
 
 class Unfinished(Exception):
@@ -78,13 +77,20 @@ def open_run(
 
 
 def count(run: SyncRun, result: WriteResult, seen: int) -> None:
-    """Add a page's outcome to the run, so that a page can show it while it runs."""
-    run.seen += seen
-    run.created += result.created
-    run.updated += result.updated
-    run.unchanged += result.unchanged
-    run.quarantined += result.quarantined
-    run.save(update_fields=["seen", "created", "updated", "unchanged", "quarantined", "total"])
+    """Add a page's outcome to the run, which several workers may share, and read what it amounts to by now."""
+    SyncRun.objects.filter(pk=run.pk).update(
+        seen=F("seen") + seen,
+        created=F("created") + result.created,
+        updated=F("updated") + result.updated,
+        unchanged=F("unchanged") + result.unchanged,
+        quarantined=F("quarantined") + result.quarantined,
+    )
+    read_counts(run)
+
+
+def read_counts(run: SyncRun) -> None:
+    """Read what a run amounts to by now, with what others counted in it."""
+    run.refresh_from_db(fields=_COUNTED)
 
 
 def close_expired_runs() -> int:
@@ -105,6 +111,9 @@ def close_expired_runs() -> int:
 
 
 def _in_words(problem: Exception) -> str:
+    if isinstance(problem, Unavailable) and must_wait_long(problem):
+        until = timezone.now() + timedelta(seconds=min(problem.retry_after or 0, MOST_COOL_DOWN_SECONDS))
+        return f"Vapi asks to be left alone until {until:%H:%M:%S} UTC. The next run begins after that."
     if isinstance(problem, Refused) and problem.status in {401, 403}:
         return f"Vapi refused the API key ({problem.status}). Check the key and the address of Vapi."
     words = " ".join(problem.words) if isinstance(problem, Refused) else ""

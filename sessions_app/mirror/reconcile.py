@@ -26,6 +26,7 @@ from sessions_app.mirror.coverage import (
 )
 from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease
 from sessions_app.mirror.ledger import Unfinished, open_run
+from sessions_app.mirror.quarantine import release_nameless
 from sessions_app.mirror.reconcile_boundary import Boundary, learn_boundary
 from sessions_app.mirror.reconcile_day import (
     Absent,
@@ -157,6 +158,8 @@ class _Pass:
             self.days.trusts_counts, self.held, self.differing = False, [], set()
             self.days.gone, self.days.is_refused = 0, False
             self._prove(slots, doubt)
+        if self.whole:
+            release_nameless(self.organization, self.stream, not_seen_since=self.ledger.started_at)
         self._settle(slots, boundary)
 
     def _leave_out_what_is_beyond(self, slots: list[Slot], boundary: Boundary) -> list[Slot]:

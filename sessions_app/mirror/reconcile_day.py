@@ -155,15 +155,20 @@ class DayComparison:
         """Walk a span, mirror what Vapi has, and ask for what it does not list. Returns how many rows it has."""
         reading = self.upstream.read(span)
         seen: set[str] = set()
+        unreadable: set[str] = set()
         for step in reading.steps:
             seen |= self._store(step)
+            unreadable |= {entry.remote_id for entry in step.broken if entry.remote_id}
+        unreadable -= seen
         if self.trusts_counts and reading.stated not in (None, reading.found):
             self._count_again(span, found, reading.found)
         ours = self._stored(span)
         stored = ours.keys() & seen
         found.unstored += sum(1 for remote_id in stored if not ours[remote_id][1])
-        # Entries that are no objects, or have no id, are kept apart as well.
-        found.unstored += reading.found - len(seen)
+        # Entries that are no objects, or have no id, are kept apart as well; of those that cannot be read we know
+        # that they are there, and not as what.
+        seen |= unreadable
+        found.unstored += reading.found - len(seen) + len(unreadable)
         self._explain(seen - ours.keys(), found)
         self._ask({key: moment for key, (moment, live) in ours.items() if live and key not in seen}, found)
         return reading.found
@@ -187,8 +192,9 @@ class DayComparison:
                 run=self.run,
             )
         for broken in step.broken:
-            reason = f"no object but {broken.type} of {broken.length} bytes, sha256 {broken.sha256}"
-            quarantine(self.organization, stream, remote_id="", reason=reason, run=self.run)
+            quarantine(
+                self.organization, stream, remote_id=broken.remote_id, reason=broken.reason, run=self.run
+            )
         written = mirror_results(
             self.spec, self.organization, records, asked_at=step.page.asked_at, run=self.run, deep=True
         )

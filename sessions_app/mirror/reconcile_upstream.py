@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import partial
 
 from sessions_app.mirror.coverage import Span
-from sessions_app.mirror.ledger import WrongOrganization
 from sessions_app.mirror.patience import patiently
+from sessions_app.mirror.pinning import Pin
 from sessions_app.mirror.streams import StreamSpec
+from sessions_app.mirror.unreadable import known_rows
 from sessions_app.mirror.walk import Step, Walk
 from sessions_app.models import Organization
 from sessions_app.vapi.answers import Fetched, Page
@@ -34,6 +35,7 @@ class Upstream:
     def __init__(self, client: VapiClient, spec: StreamSpec, organization: Organization) -> None:
         self.requests = 0
         self._client, self._spec, self._organization = client, spec, organization
+        self._pin = Pin(client, spec, organization)
 
     def oldest(self) -> Page:
         """Return the oldest row that the listing shows, and how many there are in all."""
@@ -65,7 +67,8 @@ class Upstream:
             return page
 
         listing = Listing(created_at_ge=span.start, created_at_lt=span.end)
-        for step in Walk(list_page, listing, self._get).steps():
+        known = known_rows(self._organization, self._spec.table)
+        for step in Walk(list_page, listing, self._get, known).steps():
             reading.found += len(step.results) + len(step.broken)
             yield step
 
@@ -83,10 +86,7 @@ class Upstream:
 
     def _check(self, results: list[JsonObject]) -> None:
         """Another organization's answers say nothing about ours. Raises WrongOrganization."""
-        pinned = self._organization.vapi_org_id
-        named = {org_id for result in results if isinstance(org_id := result.get("orgId"), str)}
-        if pinned and named and pinned not in named:
-            raise WrongOrganization
+        self._pin.check([org_id for result in results if isinstance(org_id := result.get("orgId"), str)])
 
 
 def created_at(page: Page) -> datetime | None:

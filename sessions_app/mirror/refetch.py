@@ -20,10 +20,21 @@ from sessions_app.vapi.client import Listing, VapiClient
 from sessions_app.vapi.errors import Gone, VapiError
 
 
+class Unstorable(VapiError):
+    """Vapi answered, and the answer could not be stored: it stands in Quarantine. The row stays as it was."""
+
+    def __init__(self) -> None:
+        words = "Vapi has this session, but what it answers cannot be stored: see Quarantine."
+        super().__init__("GET", "/session/{id}", None, (words,))
+
+    def _outcome(self) -> str:
+        return "answered, but could not be stored"
+
+
 def refetch_session(organization: Organization, session_id: str) -> Session | None:
     """GET a session and its chats and mirror them. None, and the row stamped, where Vapi answers 404.
 
-    Raises VapiError or NoKey when Vapi could not be asked; nothing changes then.
+    Raises VapiError or NoKey when Vapi could not be asked, or Unstorable; nothing changes then.
     """
     with open_client(organization, Purpose.PERSON) as client:
         try:
@@ -31,8 +42,7 @@ def refetch_session(organization: Organization, session_id: str) -> Session | No
         except Gone:
             stamp_missing(organization, session_id, MissingReason.GONE)
             return None
-        if found is not None:
-            _mirror_chats_of(client, organization, session_id)
+        _mirror_chats_of(client, organization, session_id)
     return found
 
 
@@ -46,9 +56,8 @@ def adopt_session(session_id: str, who: AbstractBaseUser | AnonymousUser | ApiTo
         try:
             with open_client(organization, Purpose.PERSON) as client:
                 found = mirror_one(client, organization, session_id)
-                if found is not None:
-                    _mirror_chats_of(client, organization, session_id)
-                    return found
+                _mirror_chats_of(client, organization, session_id)
+                return found
         except (Gone, NoKey):
             continue
         except VapiError as error:
@@ -58,12 +67,15 @@ def adopt_session(session_id: str, who: AbstractBaseUser | AnonymousUser | ApiTo
     return None
 
 
-def mirror_one(client: VapiClient, organization: Organization, session_id: str) -> Session | None:
-    """GET one session and mirror it. Raises VapiError. None where what came could not be stored."""
+def mirror_one(client: VapiClient, organization: Organization, session_id: str) -> Session:
+    """GET one session and mirror it. Raises VapiError, Unstorable where what came could not be stored."""
     fetched = client.get_session(session_id)
-    return mirror_answer(
+    found = mirror_answer(
         organization, fetched.payload, text_replaced=fetched.text_replaced, asked_at=fetched.asked_at
     )
+    if found is None:
+        raise Unstorable
+    return found
 
 
 def mirror_answer(
@@ -78,9 +90,11 @@ def mirror_answer(
     """Mirror one session as Vapi answered it to a GET or a PATCH. None where it could not be stored."""
     spec = STREAMS[Stream.SESSIONS]
     records, bad = parse_results(spec, [payload], [text_replaced])
-    store_answer(
+    written = store_answer(
         spec, organization, records, bad, asked_at=asked_at, deep=True, source=source, edit_id=edit_id
     )
+    if written.quarantined:
+        return None
     ids = [record.id for record in records]
     session = Session.objects.filter(organization=organization, id__in=ids).first()
     if session is not None:

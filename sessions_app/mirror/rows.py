@@ -98,11 +98,13 @@ def stored_time(value: Any) -> datetime:
 
 
 def _plain(value: Any) -> str:
-    return str(value.astimezone(UTC).replace(tzinfo=None))
+    text: str = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")
+    return text.removesuffix("+00:00")
 
 
 def _copy(cursor: CursorWrapper, statement: str, rows: Sequence[Row]) -> None:
-    with cursor.copy(statement) as copy:
+    # Django's cursor hands `copy` on as it is: its errors would be none of Django's.
+    with connection.wrap_database_errors, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
 

@@ -15,7 +15,7 @@ from sessions_app.models import Organization, SyncRun
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.names import NameKind
 from sessions_app.models.runs import Stream
-from sessions_app.vapi.answers import BrokenResult
+from sessions_app.vapi.answers import BrokenResult, UnreadableResult
 from sessions_app.vapi.fields import BadRecord
 from sessions_app.vapi.json import JsonObject, dump_payload
 from sessions_app.vapi.payloads import parse_chat, parse_session
@@ -75,7 +75,7 @@ def store_answer(
     records: Sequence[Any],
     bad: Sequence[BadResult],
     *,
-    broken: Sequence[BrokenResult] = (),
+    broken: Sequence[BrokenResult | UnreadableResult] = (),
     asked_at: datetime,
     run: SyncRun | None = None,
     deep: bool = False,
@@ -84,10 +84,7 @@ def store_answer(
 ) -> WriteResult:
     """Mirror the records of an answer and keep apart what was none."""
     apart = [(result.remote_id, result.reason, result.payload_json) for result in bad]
-    apart += [
-        ("", f"no object but {entry.type} of {entry.length} bytes, sha256 {entry.sha256}", "")
-        for entry in broken
-    ]
+    apart += [(entry.remote_id, entry.reason, "") for entry in broken]
     for remote_id, reason, payload_json in apart:
         quarantine(
             organization,

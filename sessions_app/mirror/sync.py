@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
-from statistics import mode
 
 from django.utils import timezone
 
+from sessions_app.mirror.ahead import ahead
+from sessions_app.mirror.backfill import Invite, run_backfill
 from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease, is_held
-from sessions_app.mirror.ledger import WrongOrganization, close_expired_runs, count, open_run
+from sessions_app.mirror.ledger import close_expired_runs, count, open_run
 from sessions_app.mirror.names import sync_names
-from sessions_app.mirror.streams import STREAMS, StreamSpec, parse_results, store_answer
-from sessions_app.mirror.walk import Step, Walk
-from sessions_app.mirror.windows import (
-    close_backfill,
-    finish_window,
-    open_windows,
-    plan_windows,
-    reach,
-    window_listing,
-)
+from sessions_app.mirror.pull import Progress, Pull, collected_seldom
 from sessions_app.models import Organization, SyncRun, Watermark
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, Stream
-from sessions_app.vapi.client import Listing, VapiClient
+from sessions_app.vapi.client import Listing
 
 # Rows are read again from this long before the watermark: a clock that is behind, an update still under way.
 OVERLAP = timedelta(minutes=10)
-Progress = Callable[[SyncRun], None]
 
 __all__ = ["LeaseTaken", "close_expired_runs", "sync_organization", "sync_stream"]
 
@@ -63,44 +50,32 @@ def sync_stream(
     since: datetime | None = None,
     started_by_id: int | None = None,
     progress: Progress | None = None,
+    invite: Invite | None = None,
 ) -> SyncRun:
     """Pull one stream and return its run in its final state. Raises LeaseTaken.
 
     The first pull, and every one with `full`, walks everything by windows and goes on where an interrupted one was;
     one with `since` walks what was created from then on; the others read what was updated since the watermark.
+    `invite` is told how many windows a full pull has, so that helpers may be called (mirror.backfill).
     """
     kind = _kind(organization, stream, full=full or since is not None)
     with (
         hold_lease(organization, stream, kind) as lease,
         open_run(organization, stream, kind, lease, started_by_id) as run,
         open_client(organization, _purpose(stream, kind)) as client,
-        _collected_by_page(),
+        collected_seldom(),
     ):
-        pull = _Pull(organization, stream, client, lease, run, progress)
         if stream == Stream.NAMES:
             count(run, *sync_names(client, organization))
         elif since is not None:
-            pull.created_since(since)
+            _pull_created_since(Pull(organization, stream, client, run, progress), since)
         elif kind == RunKind.BACKFILL:
-            pull.backfill()
+            run_backfill(Pull(organization, stream, client, run, progress), lease, invite)
         else:
-            pull.incremental()
+            _pull_updated(Pull(organization, stream, client, run, progress), lease)
     if progress:
         progress(run)
     return run
-
-
-@contextmanager
-def _collected_by_page() -> Iterator[None]:
-    """Pause the garbage collector; `_store` runs it. A page is a million objects without cycles, and looking for
-    them while it is read takes half of a sync's time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _kind(organization: Organization, stream: Stream, *, full: bool) -> RunKind:
@@ -119,92 +94,26 @@ def _purpose(stream: Stream, kind: RunKind) -> Purpose:
     return Purpose.NAMES if stream == Stream.NAMES else Purpose(kind.value)
 
 
-class _Pull:
-    """One run at work: its client, its lease and its ledger entry."""
+def _pull_created_since(pull: Pull, since: datetime) -> None:
+    """Walk a part again. It proves nothing about the rest: no window and no watermark moves."""
+    with ahead(pull.read(pull.walk(Listing(created_at_ge=since)))) as coming:
+        for reading in coming:
+            if pull.run.total is None:
+                pull.run.total = reading.step.page.total_items
+                pull.run.save(update_fields=["total"])
+            pull.store(reading)
 
-    def __init__(
-        self,
-        organization: Organization,
-        stream: Stream,
-        client: VapiClient,
-        lease: HeldLease,
-        run: SyncRun,
-        progress: Progress | None,
-    ) -> None:
-        self.organization, self.stream, self.lease, self.run = organization, stream, lease, run
-        self.progress = progress
-        self.client = client
 
-    @property
-    def spec(self) -> StreamSpec:
-        return STREAMS[self.stream]
-
-    def created_since(self, since: datetime) -> None:
-        """Walk a part again. It proves nothing about the rest: no window and no watermark moves."""
-        for step in self._walk(Listing(created_at_ge=since)).steps():
-            if self.run.total is None:
-                self.run.total = step.page.total_items
-            self._store(step)
-
-    def backfill(self) -> None:
-        list_page = partial(self.client.list_stream, self.spec.path)
-        windows = open_windows(self.organization, self.stream)
-        if not windows:
-            self.run.total = plan_windows(list_page, self.organization, self.stream, self.lease)
-            windows = open_windows(self.organization, self.stream)
-        for window in windows:
-            for step in self._walk(window_listing(window)).steps():
-                self._store(step)
-                reach(window, self.lease, step.reached_at, len(step.results))
-            finish_window(window, self.lease)
-        close_backfill(self.organization, self.stream, self.lease)
-
-    def incremental(self) -> None:
-        watermark = Watermark.objects.get(organization=self.organization, stream=self.stream)
-        assert watermark.updated_at is not None  # noqa: S101 - _kind() chose this run because it is set
-        newest = watermark.updated_at
-        walk = self._walk(Listing(updated_at_ge=watermark.updated_at - OVERLAP))
-        for step in walk.steps():
-            newest = max([newest, *self._store(step)])
-        # A lower mark is always safe, so that a wrong updatedAt of the future is not followed.
-        mark = walk.began_at or min(newest, timezone.now())
-        with self.lease.guarding():
-            Watermark.objects.filter(pk=watermark.pk).update(updated_at=max(mark, watermark.updated_at))
-
-    def _walk(self, listing: Listing) -> Walk:
-        return Walk(
-            partial(self.client.list_stream, self.spec.path),
-            listing,
-            partial(self.client.get_stream, self.spec.path),
-        )
-
-    def _store(self, step: Step) -> list[datetime]:
-        """Mirror one answer; returns the updatedAt of its records."""
-        records, bad = parse_results(self.spec, step.results, step.text_replaced)
-        self._pin([record.org_id for record in records])
-        written = store_answer(
-            self.spec,
-            self.organization,
-            records,
-            bad,
-            broken=step.broken,
-            asked_at=step.page.asked_at,
-            run=self.run,
-        )
-        count(self.run, written, len(step.results) + len(step.broken))
-        gc.collect(1)
-        if self.progress:
-            self.progress(self.run)
-        return [record.updated_at for record in records]
-
-    def _pin(self, org_ids: list[str]) -> None:
-        """Pin the organization to what its first answer says mostly. Raises WrongOrganization when all differ."""
-        if not org_ids:
-            return
-        if not self.organization.vapi_org_id:
-            Organization.objects.filter(pk=self.organization.pk, vapi_org_id="").update(
-                vapi_org_id=mode(org_ids)
-            )
-            self.organization.refresh_from_db(fields=["vapi_org_id"])
-        if self.organization.vapi_org_id not in org_ids:
-            raise WrongOrganization
+def _pull_updated(pull: Pull, lease: HeldLease) -> None:
+    """Read what was updated since the watermark, and move it."""
+    watermark = Watermark.objects.get(organization=pull.organization, stream=pull.stream)
+    assert watermark.updated_at is not None  # noqa: S101 - _kind() chose this run because it is set
+    newest = watermark.updated_at
+    walk = pull.walk(Listing(updated_at_ge=watermark.updated_at - OVERLAP))
+    with ahead(pull.read(walk)) as coming:
+        for reading in coming:
+            newest = max([newest, *pull.store(reading)])
+    # A lower mark is always safe, so that a wrong updatedAt of the future is not followed.
+    mark = walk.began_at or min(newest, timezone.now())
+    with lease.guarding():
+        Watermark.objects.filter(pk=watermark.pk).update(updated_at=max(mark, watermark.updated_at))

@@ -14,7 +14,7 @@ from django.utils import timezone
 from sessions_app.costs.lines import LineRow, ReportedRow
 from sessions_app.models import Chat, ChatPayload, Session, SessionPayload
 from sessions_app.models.costs import Source
-from sessions_app.models.fields import to_pico
+from sessions_app.models.fields import PICO, to_pico
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.costs import CostEntry
 from sessions_app.vapi.payloads import ChatRecord, SessionRecord
@@ -98,14 +98,17 @@ def session_of(record: Record) -> str:
 
 def line_rows(table: MirrorTable, record: Record, organization_id: int) -> list[LineRow]:
     """Return the record's cost lines."""
-    session_id, chat_id = session_of(record), "" if isinstance(record, SessionRecord) else record.id
+    source, parent_id = table.source.value, record.id
+    chat_id = "" if isinstance(record, SessionRecord) else parent_id
     phone_number_id = record.phone_number_id if isinstance(record, SessionRecord) else ""
+    session_id, occurred_at = session_of(record), record.created_at
+    assistant_id, squad_id = record.assistant_id, record.squad_id
     return [
         LineRow(
-            f"{table.source.value}:{record.id}:{entry.position}",
+            f"{source}:{parent_id}:{entry.position}",
             organization_id,
-            table.source.value,
-            record.id,
+            source,
+            parent_id,
             session_id,
             chat_id,
             entry.position,
@@ -118,9 +121,9 @@ def line_rows(table: MirrorTable, record: Record, organization_id: int) -> list[
             entry.cached_prompt_tokens,
             entry.reasoning_tokens,
             pico(entry.cost_usd),
-            record.created_at,
-            record.assistant_id,
-            record.squad_id,
+            occurred_at,
+            assistant_id,
+            squad_id,
             phone_number_id,
         )
         for entry in record.costs
@@ -147,8 +150,9 @@ def pico(dollars: Decimal | None) -> int | None:
 
 
 def _itemized(costs: tuple[CostEntry, ...]) -> int | None:
-    amounts = [to_pico(entry.cost_usd) for entry in costs if entry.cost_usd is not None]
-    return sum(amounts) if amounts else None
+    amounts = [entry.cost_usd for entry in costs if entry.cost_usd is not None]
+    # Exact: amounts have twelve places, and decimals as many digits as a hundred billion of them need.
+    return int(sum(amounts, Decimal()).scaleb(PICO)) if amounts else None
 
 
 def _common_values(record: Record, organization_id: int, asked_at: datetime) -> tuple[object, ...]:

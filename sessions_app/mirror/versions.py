@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
@@ -34,8 +34,7 @@ MAY_REPLACE_BY_HINT = """t.organization_id = excluded.organization_id AND exclud
 NEVER_ASKED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """What a page's rows are compared with before anything is written."""
 
     organization_id: int

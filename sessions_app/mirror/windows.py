@@ -1,17 +1,23 @@
-"""Windows of a backfill: stretches of createdAt, newest first, each a checkpoint when it has been walked."""
+"""Windows of a full sync: stretches of createdAt, newest first, each a checkpoint when it has been walked.
+
+They are laid by the count that the listing reports, as if rows came evenly; one that turns out to hold many more is
+cut when its first page says so.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import pairwise
 
-from django.db import transaction
+from django.db.models import Exists, F, QuerySet, Sum
 from django.utils import timezone
 
-from sessions_app.mirror.leases import HeldLease
+from sessions_app.mirror.leases import HeldLease, kept, take, unheld
 from sessions_app.mirror.patience import patiently
+from sessions_app.mirror.walk import ListPage
 from sessions_app.models import Organization, SyncWindow, Watermark
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.answers import Page
@@ -20,80 +26,164 @@ from sessions_app.vapi.times import parse_time
 
 ROWS_PER_WINDOW = 5000
 MOST_WINDOWS = 2000
+# A window with so many times the rows is cut, unless the parts would be narrower than this.
+_CROWDED = 3
+_NARROWEST = timedelta(minutes=1)
+# A plan that was laid longer ago than this is laid anew, unless nothing was ever read whole: what its finished
+# windows read would be too old to be called a full sync.
+_PLAN_HOLDS = timedelta(days=1)
 
 
-def open_windows(organization: Organization, stream: Stream) -> list[SyncWindow]:
-    """Return the windows still to walk, newest first."""
-    windows = SyncWindow.objects.filter(organization=organization, stream=stream, finished_at__isnull=True)
-    return sorted(
-        windows, key=lambda window: window.ends_at or datetime.max.replace(tzinfo=UTC), reverse=True
-    )
+class HeldWindow:
+    """A window that we walk, and its lease. Every checkpoint is written only while the lease is ours."""
+
+    def __init__(self, window: SyncWindow, lease: HeldLease) -> None:
+        self._window, self._lease = window, lease
+
+    @property
+    def listing(self) -> Listing:
+        """What is left to walk of it."""
+        start = self._window.reached_at or self._window.starts_at
+        return Listing(created_at_ge=start, created_at_lt=self._window.ends_at)
+
+    def reach(self, moment: datetime | None, seen: int) -> None:
+        """Note how far it was walked, so that the next worker goes on there."""
+        self._window.seen += seen
+        self._window.reached_at = moment or self._window.reached_at
+        self._save("reached_at", "seen")
+
+    def finish(self) -> None:
+        self._window.finished_at = timezone.now()
+        self._save("finished_at")
+
+    def cut(self, total: int | None) -> bool:
+        """Leave most of a window that holds `total` rows to others, where that is far more than one should hold.
+
+        Returns whether it was cut: then the rest of `listing` is another one.
+        """
+        start, end = self._window.reached_at, self._window.ends_at or timezone.now()
+        if start is None or not total or total < _CROWDED * ROWS_PER_WINDOW:
+            return False
+        parts = min(self._most_parts(), math.ceil(total / ROWS_PER_WINDOW))
+        edges = _edges(start, end, parts)
+        if not edges or edges[0] - start < _NARROWEST:
+            return False
+        share = total // parts
+        with self._lease.guarding():
+            self._add([*edges, self._window.ends_at], share)
+            self._window.ends_at, self._window.expected = edges[0], self._window.seen + share
+            self._window.save(update_fields=["ends_at", "expected"])
+        return True
+
+    def _most_parts(self) -> int:
+        """A count that is wrong must not make windows without end."""
+        window = self._window
+        laid = SyncWindow.objects.filter(organization=window.organization_id, stream=window.stream).count()
+        return max(1, MOST_WINDOWS - laid)
+
+    def _add(self, edges: Sequence[datetime | None], share: int) -> None:
+        SyncWindow.objects.bulk_create(
+            SyncWindow(
+                organization_id=self._window.organization_id,
+                stream=self._window.stream,
+                starts_at=start,
+                ends_at=end,
+                expected=share,
+            )
+            for start, end in pairwise(edges)
+        )
+
+    def _save(self, *fields: str) -> None:
+        with self._lease.guarding():
+            self._window.save(update_fields=fields)
 
 
-def plan_windows(
-    list_page: Callable[[Listing], Page],
-    organization: Organization,
-    stream: Stream,
-    lease: HeldLease,
-) -> int | None:
-    """Lay the windows of a new backfill and start the watermark at Vapi's time now. Returns the rows to expect."""
+def lay_windows(list_page: ListPage, organization: Organization, stream: Stream, lease: HeldLease) -> None:
+    """Lay the windows of a new full sync, and start the watermark at Vapi's time now."""
     oldest = patiently(lambda: list_page(Listing(limit=1, sort_order="ASC")))
     first = parse_time(oldest.results[0].get("createdAt")) if oldest.results else None
     now = oldest.date or _newest_updated_at(list_page)
-    edges = _edges(first, oldest.date or timezone.now(), oldest.total_items or 0)
+    total = oldest.total_items
+    parts = min(MOST_WINDOWS, math.ceil((total or 0) / ROWS_PER_WINDOW))
+    edges = _edges(first, oldest.date or timezone.now(), parts)
+    share = None if total is None else math.ceil(total / (len(edges) + 1))
     with lease.guarding():
         SyncWindow.objects.filter(organization=organization, stream=stream).delete()
         SyncWindow.objects.bulk_create(
-            SyncWindow(organization=organization, stream=stream, starts_at=start, ends_at=end)
-            for start, end in zip([None, *edges], [*edges, None], strict=True)
+            SyncWindow(organization=organization, stream=stream, starts_at=start, ends_at=end, expected=share)
+            for start, end in pairwise([None, *edges, None])
         )
         watermark, _ = Watermark.objects.get_or_create(organization=organization, stream=stream)
-        if watermark.updated_at is None:
-            # Kept from the start of the first backfill: what changes while it runs is read again after it.
-            watermark.updated_at = now
-            watermark.save(update_fields=["updated_at"])
-    return oldest.total_items
+        watermark.planned_at = timezone.now()
+        # Kept from the start of the first full sync: what changes while it runs is read again after it.
+        watermark.updated_at = watermark.updated_at or now
+        watermark.save(update_fields=["planned_at", "updated_at"])
 
 
-def finish_window(window: SyncWindow, lease: HeldLease) -> None:
+def is_laid(organization: Organization, stream: Stream) -> bool:
+    """Say whether a full sync is under way, or was interrupted, that can be gone on with."""
+    mark = Watermark.objects.filter(organization=organization, stream=stream).first()
+    if mark is None or mark.planned_at is None:
+        return False
+    return mark.backfilled_at is None or mark.planned_at > timezone.now() - _PLAN_HOLDS
+
+
+def planned_at(organization: Organization, stream: Stream) -> datetime | None:
+    """Return when the full sync that is under way was laid: everything is read after that."""
+    marks = Watermark.objects.filter(organization=organization, stream=stream)
+    return marks.values_list("planned_at", flat=True).first()
+
+
+@contextmanager
+def held_window(organization: Organization, stream: Stream) -> Iterator[HeldWindow | None]:
+    """Hold the newest window that nobody walks, if there is one."""
+    taken = _take_newest(organization, stream)
+    if taken is None:
+        yield None
+        return
+    window, lease = taken
+    with kept(lease):
+        yield HeldWindow(window, lease)
+
+
+def unfinished(organization: Organization, stream: Stream) -> QuerySet[SyncWindow]:
+    return SyncWindow.objects.filter(organization=organization, stream=stream, finished_at__isnull=True)
+
+
+def expected_rows(organization: Organization, stream: Stream) -> int | None:
+    """Return how many rows are to be read of the windows that are left, as far as the listing said."""
+    left = unfinished(organization, stream).aggregate(rows=Sum(F("expected") - F("seen")))["rows"]
+    return None if left is None else max(0, left)
+
+
+def close_plan(organization: Organization, stream: Stream, lease: HeldLease) -> bool:
+    """Note that every window has been walked: from now on incremental runs are enough. False where one is left."""
+    left = unfinished(organization, stream)
     with lease.guarding():
-        window.finished_at = timezone.now()
-        window.save(update_fields=["finished_at", "reached_at", "seen"])
+        marks = Watermark.objects.filter(~Exists(left), organization=organization, stream=stream)
+        return bool(marks.update(backfilled_at=timezone.now(), planned_at=None))
 
 
-def reach(window: SyncWindow, lease: HeldLease, moment: datetime | None, seen: int) -> None:
-    """Note how far a window was walked, so that the next worker goes on there."""
-    window.seen += seen
-    window.reached_at = moment or window.reached_at
-    with lease.guarding():
-        window.save(update_fields=["reached_at", "seen"])
+def _take_newest(organization: Organization, stream: Stream) -> tuple[SyncWindow, HeldLease] | None:
+    open_ones = unfinished(organization, stream)
+    newest_first = unheld(open_ones).order_by(F("starts_at").desc(nulls_last=True))
+    while (pk := newest_first.values_list("pk", flat=True).first()) is not None:
+        lease = take(open_ones, pk)
+        if lease is not None:
+            return SyncWindow.objects.get(pk=pk), lease
+    return None
 
 
-def window_listing(window: SyncWindow) -> Listing:
-    return replace(
-        Listing(), created_at_ge=window.reached_at or window.starts_at, created_at_lt=window.ends_at
-    )
-
-
-def close_backfill(organization: Organization, stream: Stream, lease: HeldLease) -> None:
-    """Note that every window has been walked: from now on incremental runs are enough."""
-    with lease.guarding(), transaction.atomic():
-        Watermark.objects.filter(organization=organization, stream=stream).update(
-            backfilled_at=timezone.now()
-        )
-
-
-def _edges(first: datetime | None, now: datetime, rows: int) -> list[datetime]:
-    """Return the inner edges of equally wide windows that hold about ROWS_PER_WINDOW rows each."""
-    count = min(MOST_WINDOWS, math.ceil(rows / ROWS_PER_WINDOW))
-    if first is None or count < 2 or now <= first:
+def _edges(first: datetime | None, now: datetime, parts: int) -> list[datetime]:
+    """Return the inner edges of equally wide stretches."""
+    if first is None or parts < 2 or now <= first:
         return []
-    width = (now - first) / count
-    return [first + width * place for place in range(1, count)]
+    width = (now - first) / parts
+    return [first + width * place for place in range(1, parts)]
 
 
-def _newest_updated_at(list_page: Callable[[Listing], Page]) -> datetime | None:
+def _newest_updated_at(list_page: ListPage) -> datetime | None:
     """Without a Date of Vapi's: what was surely updated before now. Ours is a ceiling: a lower mark is always safe."""
-    page = patiently(lambda: list_page(Listing(limit=1, sort_order="DESC")))
+    page: Page = patiently(lambda: list_page(Listing(limit=1, sort_order="DESC")))
     newest = parse_time(page.results[0].get("updatedAt")) if page.results else None
     return min(newest, timezone.now()) if newest else None

@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from sessions_app.costs.lines import LineRow, ReportedRow
 from sessions_app.costs.rollup import change_rollup, hold_report_zone
 from sessions_app.logs import describe_error
 from sessions_app.mirror.drift import note_drift
-from sessions_app.mirror.forgetting import forgotten_among, remove_offered
+from sessions_app.mirror.forgetting import erase_with_sessions, forgotten_among, remove_offered
 from sessions_app.mirror.history import Origin, Replacement, keep_words, note_changes
 from sessions_app.mirror.quarantine import quarantine, release
 from sessions_app.mirror.rows import (
@@ -145,9 +145,7 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
         versions = stored_versions(cursor, batch.table, [record.id for record in offered])
     news: list[Record] = []
     unchanged: set[str] = set()
-    let_go = forgotten_among(
-        batch.organization, batch.table.stream, [each.id for each in offered if each.id not in versions]
-    )
+    let_go = _let_go(batch, [each for each in offered if each.id not in versions])
     for record in offered:
         if record.id in let_go:
             result.unchanged += 1
@@ -167,6 +165,14 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
         result += _write_or_bisect(batch, part)
     note_drift(batch.organization, batch.table.stream, news)
     return result
+
+
+def _let_go(batch: _Batch, new: Sequence[Record]) -> set[str]:
+    let_go = forgotten_among(batch.organization, batch.table.stream, [each.id for each in new])
+    if batch.table is CHATS:
+        chats = {each.id: (session_of(each), each.created_at) for each in new}
+        let_go |= erase_with_sessions(batch.organization, chats)
+    return let_go
 
 
 def _newest_of_each(records: Iterable[Record]) -> list[Record]:
@@ -216,13 +222,17 @@ def _write_or_bisect(batch: _Batch, records: list[Record]) -> WriteResult:
 
 
 def _write_with_retries(batch: _Batch, records: list[Record]) -> WriteResult:
+    is_hopeful = True
     for _ in range(_TRIES - 1):
         try:
-            return _write(batch, records)
+            return _write(batch, records, is_hopeful=is_hopeful)
+        except IntegrityError:
+            # Somebody else stored one of them meanwhile, or left something of it behind.
+            is_hopeful = False
         except OperationalError as error:
             if not _is_passing(error):
                 raise
-    return _write(batch, records)
+    return _write(batch, records, is_hopeful=False)
 
 
 def _is_a_records_fault(error: Exception) -> bool:
@@ -241,25 +251,32 @@ def _is_passing(error: OperationalError) -> bool:
     return _sqlstate(error) in {"40P01", "40001"}
 
 
-def _write(batch: _Batch, records: list[Record]) -> WriteResult:
+def _write(batch: _Batch, records: list[Record], *, is_hopeful: bool) -> WriteResult:
+    """Write records in one transaction.
+
+    Where none of them is stored yet there is nothing to compare, replace or take out of the sums: they are inserted
+    as they are, if `is_hopeful`. One that came in between is an IntegrityError.
+    """
     table, organization = batch.table, batch.organization
     with transaction.atomic(), connection.cursor() as cursor:
         zone = hold_report_zone(cursor, organization.pk)
         before = stored_versions(cursor, table, [record.id for record in records])
+        are_new = is_hopeful and not before
         writable = _still_news(batch, records, before)
-        rows = [table.row(record, organization.pk, batch.asked_at) for record in writable]
-        rule = MAY_REPLACE_BY_HINT if batch.is_hint else MAY_REPLACE
-        written = upsert_parents(cursor, table.name, table.columns, rows, rule) if rows else set()
+        written = _write_parents(cursor, batch, writable, are_new=are_new)
         # Looked at with the rows locked: one may have been let go since it was offered.
         let_go = forgotten_among(organization, table.stream, written)
         remove_offered(cursor, table, let_go)
         written -= let_go
         now_stored = [record for record in writable if record.id in written]
-        _replace_costs(cursor, batch, now_stored, zone)
-        worded = _worded_ids(cursor, table, [record.id for record in now_stored if record.blank_content])
+        _replace_costs(cursor, batch, now_stored, zone, are_new=are_new)
+        worded = set() if are_new else _worded_ids(cursor, table, now_stored)
         with_words = [record for record in now_stored if record.id not in worded]
-        _replace_payloads(cursor, batch, now_stored, {record.id for record in with_words})
-        _index(cursor, table, organization, with_words)
+        if are_new:
+            _insert_payloads(cursor, table, [(record.id, record.payload_json) for record in now_stored])
+        else:
+            _replace_payloads(cursor, batch, now_stored, {record.id for record in with_words})
+        _index(cursor, batch, with_words, are_new=are_new)
         release(organization, table.stream, written)
     created = sum(1 for record_id in written if record_id not in before)
     return WriteResult(
@@ -268,6 +285,17 @@ def _write(batch: _Batch, records: list[Record]) -> WriteResult:
         unchanged=len(records) - len(written),
         written_ids=written,
     )
+
+
+def _write_parents(cursor: CursorWrapper, batch: _Batch, records: list[Record], *, are_new: bool) -> set[str]:
+    """Store the rows themselves, sorted by id. Returns the ids really written."""
+    table = batch.table
+    rows = [table.row(record, batch.organization.pk, batch.asked_at) for record in records]
+    if are_new:
+        insert_rows(cursor, table.name, table.columns, rows)
+        return {record.id for record in records}
+    rule = MAY_REPLACE_BY_HINT if batch.is_hint else MAY_REPLACE
+    return upsert_parents(cursor, table.name, table.columns, rows, rule) if rows else set()
 
 
 def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]) -> list[Record]:
@@ -280,44 +308,50 @@ def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]
     ]
 
 
-def _worded_ids(cursor: CursorWrapper, table: MirrorTable, ids: list[str]) -> set[str]:
-    """Return those whose stored payload says something: Zero Data Retention blanks it, and we keep what we have."""
+def _worded_ids(cursor: CursorWrapper, table: MirrorTable, records: list[Record]) -> set[str]:
+    """Return those that came blank and whose stored payload says something: Zero Data Retention blanks it, and we
+    keep what we have."""
+    ids = [record.id for record in records if record.blank_content]
     columns = (table.payload_key, "payload_json")
     stored = select_rows(cursor, table.payload_name, columns, table.payload_key, ids) if ids else []
     parse = parse_session if table is SESSIONS else parse_chat
     return {remote_id for remote_id, text in stored if not parse(load_payload(text)).blank_content}
 
 
-def _replace_costs(cursor: CursorWrapper, batch: _Batch, records: list[Record], zone: ZoneInfo) -> None:
+def _replace_costs(
+    cursor: CursorWrapper, batch: _Batch, records: list[Record], zone: ZoneInfo, *, are_new: bool
+) -> None:
     table, organization_id = batch.table, batch.organization.pk
-    ids = [record.id for record in records]
-    source = f" AND source = '{table.source.value}'"
-    old: list[LineRow | ReportedRow] = [
-        *_old_rows(LineRow, select_rows(cursor, _LINES, _LINE_COLUMNS, "parent_id", ids, source)),
-        *_old_rows(
-            ReportedRow,
-            select_rows(
-                cursor,
-                _REPORTED,
-                _REPORTED_COLUMNS,
-                "id",
-                [f"{table.source.value}:{record_id}" for record_id in ids],
-            ),
-        ),
-    ]
     lines = [line for record in records for line in line_rows(table, record, organization_id)]
     reported = [reported_row(table, record, organization_id) for record in records]
-    if old:
-        delete_rows(cursor, _LINES, "parent_id", ids, source)
-        delete_rows(cursor, _REPORTED, "id", [row.id for row in reported])
+    old = [] if are_new else _take_costs(cursor, table, records)
     insert_rows(cursor, _LINES, _LINE_COLUMNS, lines)
     insert_rows(cursor, _REPORTED, _REPORTED_COLUMNS, reported)
     change_rollup(cursor, zone, old, [*lines, *reported])
 
 
+def _take_costs(
+    cursor: CursorWrapper, table: MirrorTable, records: list[Record]
+) -> list[LineRow | ReportedRow]:
+    """Delete the stored lines and reported costs. Returns them."""
+    ids = [record.id for record in records]
+    keys = [f"{table.source.value}:{record_id}" for record_id in ids]
+    source = f" AND source = '{table.source.value}'"
+    lines = select_rows(cursor, _LINES, _LINE_COLUMNS, "parent_id", ids, source)
+    reported = select_rows(cursor, _REPORTED, _REPORTED_COLUMNS, "id", keys)
+    if lines or reported:
+        delete_rows(cursor, _LINES, "parent_id", ids, source)
+        delete_rows(cursor, _REPORTED, "id", keys)
+    return [*_old_rows(LineRow, lines), *_old_rows(ReportedRow, reported)]
+
+
 def _old_rows(kind: type[_Row], stored: list[tuple[Any, ...]]) -> list[_Row]:
     rows = [kind(*values) for values in stored]
     return [row._replace(occurred_at=stored_time(row.occurred_at)) for row in rows]
+
+
+def _insert_payloads(cursor: CursorWrapper, table: MirrorTable, rows: list[tuple[str, str]]) -> None:
+    insert_rows(cursor, table.payload_name, (table.payload_key, "payload_json"), rows)
 
 
 def _replace_payloads(
@@ -329,7 +363,7 @@ def _replace_payloads(
     else:
         rows = [(record.id, record.payload_json) for record in records if record.id in with_words]
         delete_rows(cursor, table.payload_name, table.payload_key, [row[0] for row in rows])
-    insert_rows(cursor, table.payload_name, (table.payload_key, "payload_json"), rows)
+    _insert_payloads(cursor, table, rows)
 
 
 def _replace_with_history(
@@ -355,21 +389,14 @@ def _replace_with_history(
     return rows
 
 
-def _index(
-    cursor: CursorWrapper, table: MirrorTable, organization: Organization, records: list[Record]
-) -> None:
-    index_words(
-        cursor,
-        organization.pk,
-        [
-            WordsRow(table.source.value, record.id, session_of(record), record.labels, record.words)
-            for record in records
-        ],
-    )
-    index_numbers(
-        cursor,
-        {digits_of(record.customer_number) for record in records if isinstance(record, SessionRecord)} - {""},
-    )
+def _index(cursor: CursorWrapper, batch: _Batch, records: list[Record], *, are_new: bool) -> None:
+    source = batch.table.source.value
+    rows = [
+        WordsRow(source, record.id, session_of(record), record.labels, record.words) for record in records
+    ]
+    index_words(cursor, batch.organization.pk, rows, are_new=are_new)
+    numbers = {digits_of(record.customer_number) for record in records if isinstance(record, SessionRecord)}
+    index_numbers(cursor, numbers - {""})
 
 
 def _quarantine(batch: _Batch, record: Record, reason: str) -> None:

@@ -18,6 +18,7 @@ class Scope(models.TextChoices):
     SESSIONS_DELETE = "sessions:delete", "delete sessions at Vapi"
     COSTS_READ = "costs:read", "read costs"
     RUNS_READ = "runs:read", "read sync runs"
+    HOLDS_WRITE = "holds:write", "see, set and release legal holds"
 
 
 class ApiToken(models.Model):

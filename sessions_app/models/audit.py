@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.db import models
 
+from sessions_app.models.bulks import BulkEdit
 from sessions_app.models.edits import Edit
 from sessions_app.models.organizations import Organization
 from sessions_app.models.scopes import ScopedQuerySet
 
 _REFUSAL = "The audit is added to, never changed."
+_Model = TypeVar("_Model", bound=models.Model)
 
 
-class AuditQuerySet(ScopedQuerySet["EditTransition"]):
+class AuditQuerySet(ScopedQuerySet[_Model]):
     """Rows are added and read. The database refuses the rest too, whoever asks it."""
 
     def update(self, **kwargs: Any) -> NoReturn:
@@ -23,7 +25,23 @@ class AuditQuerySet(ScopedQuerySet["EditTransition"]):
         raise TypeError(_REFUSAL)
 
 
-class EditTransition(models.Model):
+class AddedOnly(models.Model):
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            self._refuse()
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError(_REFUSAL)
+
+
+class EditTransition(AddedOnly):
     """An edit came to a state: when, by whom or which worker, and with which answer of Vapi."""
 
     organization = models.ForeignKey(Organization, models.PROTECT)
@@ -39,22 +57,35 @@ class EditTransition(models.Model):
     note = models.TextField(blank=True, default="")
     happened_at = models.DateTimeField()
 
-    objects: ClassVar[AuditQuerySet] = AuditQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
+    objects: ClassVar[AuditQuerySet[EditTransition]] = AuditQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
 
     class Meta:
+        verbose_name = "change of an edit's state"
+        verbose_name_plural = "audit"
         ordering = ("happened_at", "id")
         indexes = [models.Index(fields=["happened_at", "id"], name="edittransition_happened_at")]
 
     def __str__(self) -> str:
         return f"{self.edit_id}: {self.state}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            self._refuse()
-        super().save(*args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
+class BulkTransition(AddedOnly):
+    """Something was decided about a bulk edit, or it ended: what, by whom and when."""
 
-    def _refuse(self) -> NoReturn:
-        raise TypeError(_REFUSAL)
+    organization = models.ForeignKey(Organization, models.PROTECT)
+    bulk = models.ForeignKey(BulkEdit, models.PROTECT, related_name="transitions")
+    # previewed, begun, asked for approval, approved, refused, paused, continued, cancelled, retried, done
+    act = models.TextField()
+    # How many sessions were chosen.
+    sessions = models.IntegerField()
+    actor = models.TextField(blank=True, default="")
+    request_id = models.TextField(blank=True, default="")
+    happened_at = models.DateTimeField()
+
+    objects: ClassVar[AuditQuerySet[BulkTransition]] = AuditQuerySet.as_manager()  # type: ignore[assignment]  # as above
+
+    class Meta:
+        ordering = ("happened_at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.bulk_id}: {self.act}"

@@ -6,7 +6,14 @@ from typing import ClassVar
 
 from django.db import models
 
-from sessions_app.models.mirrored import Mirrored, keyset_index
+from sessions_app.models.mirrored import (
+    HAS_FAILED_TOOLS,
+    IS_MISSING,
+    Mirrored,
+    keyset_index,
+    rare_index,
+    text_index,
+)
 from sessions_app.models.scopes import ScopedQuerySet
 
 
@@ -34,6 +41,9 @@ class Chat(Mirrored):
                 fields=["previous_chat_id"], name="chat_previous", condition=~models.Q(previous_chat_id="")
             ),
             models.Index(models.F("created_at"), models.F("id"), name="chat_any_created_at"),
+            text_index("chat", "name"),
+            rare_index("chat", "missing", IS_MISSING),
+            rare_index("chat", "failed_tools", HAS_FAILED_TOOLS),
         ]
 
     def __str__(self) -> str:

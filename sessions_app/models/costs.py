@@ -1,4 +1,4 @@
-"""Costs: lines as Vapi itemises them, what each session or chat reports in all, and the daily rollup of both."""
+"""Costs: lines as Vapi itemizes them, what each session or chat reports in all, and the daily rollup of both."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ class SchemaDrift(models.Model):
     objects: ClassVar[ScopedQuerySet[SchemaDrift]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
 
     class Meta:
+        verbose_name_plural = "schema drift"
         ordering = ("-first_seen_at", "-id")
         constraints = [
             models.UniqueConstraint(fields=["organization", "stream", "kind", "name"], name="schemadrift_key")

@@ -93,6 +93,7 @@ class Edit(models.Model):
                 condition=models.Q(state__in=["queued", "sending"]),
             ),
             models.Index(fields=["created_at", "id"], name="edit_created_at"),
+            models.Index(fields=["state", "created_at", "id"], name="edit_state"),
         ]
 
     def __str__(self) -> str:

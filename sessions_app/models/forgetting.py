@@ -41,16 +41,51 @@ class ForgottenId(models.Model):
         return f"{self.stream} {self.reason}"
 
 
+class HoldBy(models.TextChoices):
+    SESSION = "session", "session id"
+    NUMBER = "number", "phone number"
+    EMAIL = "email", "e-mail address"
+    EXTERNAL_ID = "external_id", "external id"
+
+
 class LegalHold(models.Model):
-    """A session that no retention and no erasure may touch."""
+    """An order to keep a session, or all of a customer's: no retention and no erasure touches them until its release.
+
+    The row stays after it, as the trail of who set and released it, when and why.
+    """
 
     organization = models.ForeignKey(Organization, models.CASCADE)
-    session_id = models.TextField(unique=True)
+    by = models.TextField(choices=HoldBy.choices, default=HoldBy.SESSION)
+    value = EncryptedTextField(blank=True, default="")
     reason = models.TextField()
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    # A person's or token's name, or "command line".
+    set_by = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+    released_by = models.TextField(blank=True, default="")
+    release_reason = models.TextField(blank=True, default="")
 
     objects: ClassVar[ScopedQuerySet[LegalHold]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as above
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        permissions = [("hold_sessions", "Can set and release legal holds")]
+        indexes = [models.Index(fields=["created_at", "id"], name="legalhold_created_at")]
+
+    def __str__(self) -> str:
+        return f"Legal hold {self.pk}"
+
+
+class HeldSession(models.Model):
+    """A session that a legal hold in force keeps."""
+
+    hold = models.ForeignKey(LegalHold, models.CASCADE, related_name="held")
+    session_id = models.TextField(db_index=True)
+
+    objects: ClassVar[models.Manager[HeldSession]] = models.Manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["hold", "session_id"], name="heldsession_key")]
 
     def __str__(self) -> str:
         return self.session_id

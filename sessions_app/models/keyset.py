@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import heapq
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -24,6 +26,8 @@ from sessions_app.models.fields import PICO, UsdField, to_pico
 
 _Row = TypeVar("_Row")
 _LONGEST_CURSOR = 2000
+# Of more organizations than these the page is one query over all of them, whatever it has to sort.
+MOST_ORGANIZATIONS = 20
 
 
 class BadCursor(ValueError):
@@ -56,10 +60,12 @@ class _Place:
 class Keyset:
     """Pages through a queryset by one of the `sortable` columns ({name asked for: column}).
 
-    A name with '-' before it asks for the descending order. The column may hold NULL; `id` may not.
+    A name with '-' before it asks for the descending order. The column may hold NULL; `id` may not. `by_organization`
+    names the columns whose only index begins with the organization.
     """
 
     sortable: Mapping[str, str]
+    by_organization: Collection[str] = ()
 
     def page(
         self,
@@ -72,16 +78,25 @@ class Keyset:
     ) -> KeysetPage[_Row]:
         """Return up to `limit` rows after `cursor`. One query, or two where the rows without a value begin.
 
-        The queryset may be one of instances or of `.values()` with the column and `id` in it. Naming the only
-        organization in question lets the index (organization, column, id) serve the page.
+        The queryset may be one of instances or of `.values()` with the column and `id` in it. Naming the
+        organizations in question lets the index (organization, column, id) serve the page: of several each is
+        asked for as much as the page can hold, and the page is merged from that.
         """
         order = self._order(queryset, ordering)
         place = order.read(cursor) if cursor else None
-        if organization_ids is not None and len(organization_ids) == 1:
-            queryset = queryset.filter(organization_id=next(iter(organization_ids)))
+        parts = [
+            queryset.filter(organization_id=pk) for pk in self._asked_by_themselves(order, organization_ids)
+        ]
         backwards = place is not None and place.backwards
-        found = order.fetch(queryset, place, limit + 1, backwards=backwards)
+        found = order.fetch(parts or [queryset], place, limit + 1, backwards=backwards)
         return _page(order, found, limit, place)
+
+    def _asked_by_themselves(
+        self, order: _Order, organization_ids: Collection[int] | None
+    ) -> Collection[int]:
+        ids = organization_ids or ()
+        most = MOST_ORGANIZATIONS if order.field.name in self.by_organization else 1
+        return ids if len(ids) <= most else ()
 
     def _order(self, queryset: QuerySet[Any, Any], ordering: str) -> _Order:
         column = self.sortable.get(ordering.removeprefix("-"))
@@ -117,9 +132,14 @@ class _Order:
     model: type[Model]
 
     def fetch(
-        self, queryset: QuerySet[Any, _Row], place: _Place | None, limit: int, *, backwards: bool
+        self,
+        parts: Sequence[QuerySet[Any, _Row]],
+        place: _Place | None,
+        limit: int,
+        *,
+        backwards: bool,
     ) -> list[_Row]:
-        """Return `limit` rows from `place` on, walking backwards if asked, through both segments."""
+        """Return `limit` rows of all parts from `place` on, walking backwards if asked, through both segments."""
         segments = [True, False] if self.field.null else [True]
         if backwards:
             segments.reverse()
@@ -128,8 +148,14 @@ class _Order:
         rows: list[_Row] = []
         for with_value in segments:
             inside = place is not None and (place.value is not None) is with_value
-            part = self._segment(queryset, place if inside else None, with_value, backwards)
-            rows.extend(part[: limit - len(rows)])
+            wanted = limit - len(rows)
+            found = [
+                self._segment(part, place if inside else None, with_value, backwards)[:wanted]
+                for part in parts
+            ]
+            key = self.key if with_value else self.row_id
+            merged = heapq.merge(*found, key=key, reverse=self.descending is not backwards)
+            rows.extend(islice(merged, wanted))
             if len(rows) >= limit:
                 break
         return rows
@@ -167,11 +193,17 @@ class _Order:
     def _is_id(self) -> bool:
         return self.field.primary_key
 
+    def key(self, row: Any) -> tuple[Any, Any]:
+        """Return the place of a row in its order, as Python compares it: the same as both databases do."""
+        name = self.field.attname
+        return (row[name] if isinstance(row, Mapping) else getattr(row, name)), self.row_id(row)
+
+    def row_id(self, row: Any) -> Any:
+        key = self.model._meta.pk.attname
+        return row[key] if isinstance(row, Mapping) else getattr(row, key)
+
     def write(self, row: Any, *, backwards: bool) -> str:
-        name, key = self.field.attname, self.model._meta.pk.attname
-        value, row_id = (
-            (row[name], row[key]) if isinstance(row, Mapping) else (getattr(row, name), getattr(row, key))
-        )
+        value, row_id = self.key(row)
         content = [self.name, _plain(value), row_id, int(backwards)]
         packed = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
+from django.db.models import F, Func, Q, QuerySet
+from django.db.models.lookups import Exact
 
 from sessions_app.models.fields import UsdField
 from sessions_app.models.organizations import Organization
 
 ID_LENGTH = 200
+# PostgreSQL refuses longer rows of an index; mirrored text has any length.
+INDEXED_LENGTH = 200
 
 
 class MissingReason(models.TextChoices):
@@ -51,3 +57,36 @@ class Mirrored(models.Model):
 def keyset_index(model: str, column: str) -> models.Index:
     """An index that serves a keyset page of one organization in one order, either way."""
     return models.Index(fields=["organization", column, "id"], name=f"{model}_{column}"[:30])
+
+
+class Cut(Func):
+    """The first 200 characters of a text: what of it is in an index. Written out, as an index knows no parameters."""
+
+    arity = 1
+    template = f"LEFT(%(expressions)s, {INDEXED_LENGTH})"
+    output_field = models.TextField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = f"SUBSTR(%(expressions)s, 1, {INDEXED_LENGTH})"
+        return super().as_sql(compiler, connection, template=template, **context)
+
+
+def text_index(model: str, column: str) -> models.Index:
+    """An index of the rows that have a text, by the text's beginning."""
+    return models.Index(Cut(column), name=f"{model}_{column}"[:30], condition=~Q(**{column: ""}))
+
+
+def having_text(rows: QuerySet[Any], column: str, text: str) -> QuerySet[Any]:
+    """Return the rows whose column is this text, which is not empty, by text_index."""
+    found = rows.filter(Exact(Cut(F(column)), text[:INDEXED_LENGTH])).exclude(**{column: ""})
+    # Of a shorter text the beginning says all; asked for the whole too, SQLite would pass over the index.
+    return found if len(text) < INDEXED_LENGTH else found.filter(**{column: text})
+
+
+def rare_index(model: str, name: str, condition: Q) -> models.Index:
+    """An index of the few rows that are looked for by what happened to them, in the order of lists."""
+    return models.Index(fields=["created_at", "id"], name=f"{model}_{name}", condition=condition)
+
+
+IS_MISSING = Q(missing_since__isnull=False)
+HAS_FAILED_TOOLS = Q(failed_tool_count__gt=0)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from sessions_app.models.fields import EncryptedTextField
@@ -26,6 +26,15 @@ class OrganizationQuerySet(ScopedQuerySet["Organization"]):
     def reachable(self) -> OrganizationQuerySet:
         """Active ones whose key Vapi has not refused."""
         return self.active().filter(paused_at=None)
+
+
+LONGEST_DAYS = 36_500
+
+
+def _days(default: int | None = None) -> models.IntegerField[int | None, int | None]:
+    """Whole days that something is kept; null for ever."""
+    limits = [MinValueValidator(1), MaxValueValidator(LONGEST_DAYS)]
+    return models.IntegerField(null=True, blank=True, default=default, validators=limits)
 
 
 class Organization(models.Model):
@@ -51,10 +60,16 @@ class Organization(models.Model):
     # Older data than this are called old, on every page.
     freshness_goal_seconds = models.IntegerField(default=300)
     # Our own retention in days; null keeps for ever.
-    payload_retention_days = models.IntegerField(null=True, blank=True)
-    row_retention_days = models.IntegerField(null=True, blank=True)
-    history_retention_days = models.IntegerField(null=True, blank=True, default=365)
+    payload_retention_days = _days()
+    row_retention_days = _days()
+    history_retention_days = _days(365)
+    body_retention_days = _days(30)
+    event_retention_days = _days(180)
+    quarantine_retention_days = _days(180)
+    run_retention_days = _days(180)
+    notice_retention_days = _days(180)
     requires_reason = models.BooleanField(default=False)
+    bulk_delete_needs_approval = models.BooleanField("A second person approves deleting many", default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[OrganizationQuerySet] = OrganizationQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
@@ -95,3 +110,23 @@ class WriteModeChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_id}: {self.mode}"
+
+
+class KeyPause(models.Model):
+    """A time in which nothing was asked with an organization's key, as Vapi refused it; and who ended it."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="pauses")
+    cause = models.TextField()
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # A person's name, or what else ended it.
+    ended_by = models.TextField(blank=True, default="")
+    end_reason = models.TextField(blank=True, default="")
+
+    objects: ClassVar[ScopedQuerySet[KeyPause]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as above
+
+    class Meta:
+        ordering = ("-began_at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.organization_id}: {self.cause}"

@@ -59,15 +59,24 @@ class SyncRun(models.Model):
         return f"{self.stream} {self.kind} {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
-class Lease(models.Model):
-    """Who pulls a stream now. Times are the database's; `number` grows with every taking and guards writes."""
+class Leased(models.Model):
+    """Work that one worker at a time holds. Times are the database's; `number` grows with every taking and guards
+    writes."""
+
+    number = models.BigIntegerField(default=0)
+    holder = models.TextField(blank=True, default="")
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Lease(Leased):
+    """Who pulls a stream now."""
 
     organization = models.ForeignKey(Organization, models.CASCADE)
     stream = models.TextField(choices=Stream.choices)
     kind = models.TextField(choices=RunKind.choices)
-    number = models.BigIntegerField(default=0)
-    holder = models.TextField(blank=True, default="")
-    expires_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager[Lease]] = models.Manager()
 
@@ -78,8 +87,9 @@ class Lease(models.Model):
         return f"{self.stream} {self.kind}: {self.holder}"
 
 
-class SyncWindow(models.Model):
-    """A half-open stretch of createdAt that a backfill walks. A finished one is the checkpoint."""
+class SyncWindow(Leased):
+    """A half-open stretch of createdAt that a full sync walks, held by one worker at a time. A finished one is the
+    checkpoint."""
 
     organization = models.ForeignKey(Organization, models.CASCADE)
     stream = models.TextField(choices=Stream.choices)
@@ -90,12 +100,8 @@ class SyncWindow(models.Model):
     reached_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     seen = models.BigIntegerField(default=0)
-    # What the listing said it holds, when it was planned.
+    # How many rows it holds: what the listing said, or its share of what the listing said of them all.
     expected = models.BigIntegerField(null=True, blank=True)
-    # Each window has a lease of its own, so that any number of workers take windows side by side.
-    lease_number = models.BigIntegerField(default=0)
-    lease_holder = models.TextField(blank=True, default="")
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[ScopedQuerySet[SyncWindow]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as above
 
@@ -112,6 +118,8 @@ class Watermark(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE)
     stream = models.TextField(choices=Stream.choices)
     updated_at = models.DateTimeField(null=True, blank=True)
+    # When the windows of the full sync that is under way were laid; null: none is.
+    planned_at = models.DateTimeField(null=True, blank=True)
     # When the first whole backfill ended; before it, an incremental run is not enough.
     backfilled_at = models.DateTimeField(null=True, blank=True)
     # When the newest rows were last asked for, because somebody is signed in or looked for something.
@@ -140,13 +148,15 @@ class QuarantinedRecord(models.Model):
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     times_seen = models.IntegerField(default=1)
-    # Stored after all, by a later sync.
     resolved_at = models.DateTimeField(null=True, blank=True)
+    # How, for people; '' where it was stored after all.
+    resolution = models.TextField(blank=True, default="")
 
     objects: ClassVar[ScopedQuerySet[QuarantinedRecord]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]  # as above
 
     class Meta:
         ordering = ("-last_seen_at", "-id")
+        indexes = [models.Index(fields=["last_seen_at", "id"], name="quarantined_last_seen_at")]
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "stream", "remote_id", "reason"], name="quarantinedrecord_key"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connection
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import AddIndex
 
 
 def pending_migrations() -> list[str]:
@@ -31,3 +35,34 @@ def collate_text(schema_editor: BaseDatabaseSchemaEditor) -> None:
             f'ALTER COLUMN {quote(column)} TYPE text COLLATE "C"' for name, column in columns if name == table
         )
         schema_editor.execute(f"ALTER TABLE {quote(table)} {changes}")
+
+
+def drop_pattern_indexes(schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Drop the second index that Django gives text keys for LIKE: in byte order the first one serves that too."""
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
+            " AND tablename LIKE 'sessions\\_app\\_%' AND indexname LIKE '%\\_like'"
+            " AND indexdef LIKE '%text_pattern_ops%' ORDER BY 1"
+        )
+        names = [row[0] for row in cursor.fetchall()]
+    for name in names:
+        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema_editor.quote_name(name)}")
+
+
+class AddIndexWhileWritten(AddIndexConcurrently):
+    """Add an index without keeping writers out, where the database can."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        else:
+            AddIndex.database_forwards(self, app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+        else:
+            AddIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)

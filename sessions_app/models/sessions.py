@@ -6,7 +6,14 @@ from typing import ClassVar
 
 from django.db import models
 
-from sessions_app.models.mirrored import Mirrored, keyset_index
+from sessions_app.models.mirrored import (
+    HAS_FAILED_TOOLS,
+    IS_MISSING,
+    Mirrored,
+    keyset_index,
+    rare_index,
+    text_index,
+)
 from sessions_app.models.scopes import ScopedQuerySet
 
 
@@ -58,6 +65,12 @@ class Session(Mirrored):
             models.Index(fields=["organization", "status", "created_at", "id"], name="session_status"),
             models.Index(fields=["customer_digits", "created_at", "id"], name="session_digits"),
             models.Index(models.F("created_at"), models.F("id"), name="session_any_created_at"),
+            *(
+                text_index("session", column)
+                for column in ("name", "customer_name", "customer_email", "customer_external_id")
+            ),
+            rare_index("session", "missing", IS_MISSING),
+            rare_index("session", "failed_tools", HAS_FAILED_TOOLS),
         ]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ class SecretKind(models.TextChoices):
     BEARER = "bearer", "bearer token"
     HEADER = "header", "X-Vapi-Secret"
     HMAC = "hmac", "HMAC signature"
+    OAUTH2 = "oauth2", "OAuth2 client"
 
 
 class WebhookSecret(models.Model):
@@ -24,6 +25,7 @@ class WebhookSecret(models.Model):
     kind = models.TextField(choices=SecretKind.choices)
     secret = EncryptedTextField()
     # bearer: the header's name (default Authorization) and the prefix before the token.
+    # oauth2: {"client_id"}; the secret is the client's.
     # hmac: {"algorithm", "signature_header", "timestamp_header", "payload_format", "encoding", "prefix", "id_header"}
     options = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -75,7 +77,11 @@ class WebhookEvent(models.Model):
             models.Index(
                 fields=["next_attempt_at"], name="webhookevent_due", condition=models.Q(state="received")
             ),
-            models.Index(fields=["organization", "remote_id"], name="webhookevent_remote_id"),
+            # With the kind, so that which messages came is read without their bodies.
+            models.Index(fields=["organization", "remote_id", "kind"], name="webhookevent_subject"),
+            models.Index(
+                fields=["received_at", "id"], name="webhookevent_failed", condition=models.Q(state="failed")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """The control plane under /_sandbox/: for tests and curious people, on loopback, without a key."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -9,6 +10,7 @@ from sessions_app.sandbox.clock import Clock, parse_us, write_us
 from sessions_app.sandbox.faults import Faults
 from sessions_app.sandbox.journal import Journal
 from sessions_app.sandbox.listing import Listing
+from sessions_app.sandbox.live import Live
 from sessions_app.sandbox.options import BadOption
 from sessions_app.sandbox.organizations import Organization
 from sessions_app.sandbox.routes import Request, list_answer
@@ -68,11 +70,11 @@ class Control:
             case "faults":
                 self.faults.set(str(body.get("spec", "")), add=bool(body.get("add")))
                 return json_answer(self.faults.report())
-            case "clock" | "webhooks":
-                return self._set_clock(body) if topic == "clock" else self._set_target(body)
+            case "clock" | "webhooks" | "conversations":
+                work = {"clock": self._set_clock, "webhooks": self._set_target, "conversations": self._play}
+                return work[topic](body)
             case "retention":
-                self._organization(body).beyond_retention = bool(body["itemsBeyondRetention"])
-                return json_answer({})
+                return self._retain(body)
             case "reset":
                 return self._reset()
         return None
@@ -83,6 +85,15 @@ class Control:
             raise BadInput([f"no organization has the key {key}"])
         return self.organizations[str(key)]
 
+    def _retain(self, body: Payload) -> Answer:
+        """{"itemsBeyondRetention", "before", "key"}: what was created before that moment is gone, without a word."""
+        organization = self._organization(body)
+        organization.beyond_retention = bool(body["itemsBeyondRetention"])
+        before = parse_us(body.get("before"))
+        for stream in (organization.sessions, organization.chats) if before is not None else ():
+            stream.forget_before(before or 0)
+        return json_answer({})
+
     def _reset(self) -> Answer:
         for organization in self.organizations.values():
             organization.reset()
@@ -90,6 +101,12 @@ class Control:
         self.faults.reset()
         self.journal.clear()
         self.webhooks.reset()
+        return json_answer({})
+
+    def _play(self, body: Payload) -> Answer:
+        """{"count", "key"}: so many conversations take place at once."""
+        organization = self._organization(body)
+        Live({organization.key: organization}, threading.Event(), "played").play(int(str(body["count"])))
         return json_answer({})
 
     def _set_target(self, body: Payload) -> Answer:
@@ -127,13 +144,13 @@ class Control:
         return Answer(200, b"[" + b",".join(found) + b"]" if isinstance(rows, list) else found[0])
 
     def _truth(self, values: dict[str, str]) -> Answer:
-        """Everything there is, by createdAt: kind=sessions|chats, page, limit, key."""
+        """Everything there is, by createdAt: kind=sessions|chats, id (that one alone), page, limit, key."""
         organization = self._organization(values)
         kind = _STREAMS[values.get("kind", "sessions")]
         page, limit = int(values.get("page", "1")), int(values.get("limit", "1000"))
-        return list_answer(
-            organization.stream(kind), Listing(page=page, limit=limit, descending=False), organization
-        )
+        ids = frozenset({values["id"]}) if "id" in values else None
+        listing = Listing(ids=ids, page=page, limit=limit, descending=False)
+        return list_answer(organization.stream(kind), listing, organization)
 
     def _stats(self) -> Payload:
         return {

@@ -15,16 +15,24 @@ Faults: KIND[:name=value,...][;KIND...]
 
   429           refuse; retry_after=SECONDS (default 1), date=1 writes Retry-After as an HTTP date, none=1 leaves it out
   400 to 599    answer with this status and Vapi's error envelope; message=TEXT
+  twice         carry the request out twice, as a proxy does that tries again, and give the second answer
   timeout       carry the request out, answer seconds=N later (default 60)
   lost          carry the request out, then close the connection without an answer
   reset         carry the request out, send half of the body, then reset the connection
   truncated     send half of the body as if it were all of it
   html200       answer 200 with a proxy's HTML page
   html          the same with status=N (default 502)
-  latency       answer ms=N later (default 50); does not stop other faults
+  latency       answer ms=N later (default 50)
   empty         lists give no rows, though metadata counts them
   miscount      totalItems of lists is wrong by N (default 1)
   capped        lists give at most limit=N rows (default 100) whatever was asked for
+  repeated      lists give rows=N (default 1) of the page before once more, and their own last row twice
+  metadata      what lists say of themselves is how=missing, null, wrong or endless (default missing)
+  cursor        lists name a nextCursor, and take it: how=keyset (default); refused: they do not take it; ignored:
+                it changes nothing; stuck: it names itself; endless: it goes on after the end; skips: it loses a row
+  poison        an answer that would hold the row id=ID is an error instead: status=N (default 500), or how=nan
+
+latency, capped and what follows it do not stop other faults.
 
 Which requests: method=GET, path=/session (a prefix; a leading ~ makes it a regular expression, without , and ;),
 key=KEY; skip=N leaves the first N out, count=N ends it after N hits, p=0.1 hits that share (seed=N).
@@ -32,6 +40,7 @@ key=KEY; skip=N leaves the first N out, count=N ends it after N hits, p=0.1 hits
 Example: 429:count=3,retry_after=2;500:path=/session,p=0.1;lost:method=PATCH,count=1;latency:ms=50
 """
 _KINDS = (
+    "twice",
     "timeout",
     "lost",
     "reset",
@@ -42,7 +51,19 @@ _KINDS = (
     "capped",
     "empty",
     "miscount",
+    "repeated",
+    "metadata",
+    "cursor",
+    "poison",
 )
+# These change what is found; they are carried out beside others.
+SHAPING = ("capped", "repeated", "metadata", "cursor", "poison")
+_BESIDE = ("latency", *SHAPING)
+_HOWS = {
+    "metadata": ("missing", "null", "wrong", "endless"),
+    "cursor": ("keyset", "refused", "ignored", "stuck", "endless", "skips"),
+    "poison": ("error", "nan"),
+}
 _SELECTORS = ("method", "path", "key", "skip", "count", "p", "seed")
 _NUMBERS = (
     "retry_after",
@@ -53,12 +74,13 @@ _NUMBERS = (
     "status",
     "limit",
     "by",
+    "rows",
     "skip",
     "count",
     "p",
     "seed",
 )
-_WORDS = ("method", "path", "key", "message")
+_WORDS = ("method", "path", "key", "message", "id", "how")
 
 
 @dataclass(slots=True)
@@ -107,6 +129,9 @@ def _parse_rule(text: str) -> Fault:
     for part in filter(None, rest.split(",")):
         name, _, value = part.partition("=")
         settings[name] = _setting(text, name, value)
+    how = settings.get("how")
+    if how is not None and how not in _HOWS.get(kind, ()):
+        raise BadOption(f"--faults: how={how} in {text!r} is not understood")
     settings = {"seed": 1, **settings}
     return Fault(kind, settings, chance=random.Random(str(settings["seed"])))
 
@@ -149,12 +174,12 @@ class Faults:
             self._rules = self._rules + rules if add else rules
 
     def hitting(self, method: str, path: str, key: str) -> list[Fault]:
-        """Every latency and cap that applies, and the first other rule."""
+        """Every rule that stands beside others and applies, and the first other one."""
         hits: list[Fault] = []
         with self._lock:
             for rule in self._rules:
-                taken = any(hit.kind not in ("latency", "capped") for hit in hits)
-                if (rule.kind in ("latency", "capped") or not taken) and rule.applies(method, path, key):
+                taken = any(hit.kind not in _BESIDE for hit in hits)
+                if (rule.kind in _BESIDE or not taken) and rule.applies(method, path, key):
                     hits.append(replace(rule))
         return hits
 

@@ -30,6 +30,13 @@ class Live(threading.Thread):
         while not self._stopping.wait(self._chance.uniform(*_PAUSE_SECONDS)):
             self.step()
 
+    def play(self, conversations: int) -> None:
+        """Let conversations take place now, from their first word to the last."""
+        for number in range(conversations):
+            self._begin(self._organizations[number % len(self._organizations)])
+            while self._open:
+                self._go_on(next(iter(self._open)))
+
     def step(self) -> None:
         full = len(self._open) >= _AT_ONCE or self._begun >= _MOST_SESSIONS
         if self._open and (full or self._chance.random() < 0.6):
@@ -40,6 +47,9 @@ class Live(threading.Thread):
     def _begin(self, organization: Organization) -> None:
         rows = organization.seeded_sessions
         self._begun += 1
+        # Those of an earlier run were put back.
+        while organization.sessions.get(rows.ids.of(rows.size + self._begun)) is not None:
+            self._begun += 1
         index = rows.size + self._begun
         whole: Payload = json.loads(rows.render_new(index, organization.clock.now_us()))
         id_, shown = str(whole["id"]), 2

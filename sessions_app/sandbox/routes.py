@@ -13,6 +13,7 @@ from sessions_app.sandbox.conversations import dump
 from sessions_app.sandbox.listing import FOREVER, Listing
 from sessions_app.sandbox.organizations import Organization
 from sessions_app.sandbox.sessions import SIGNED_ANEW
+from sessions_app.sandbox.shaping import PLAIN, Poisoned, Shape
 from sessions_app.sandbox.store import Payload, Stream
 from sessions_app.sandbox.validation import (
     CHAT_FILTERS,
@@ -48,24 +49,26 @@ class Request:
             raise BadInput(["Unexpected token in JSON at position 0"]) from None
 
 
-def answer(request: Request, organizations: Mapping[str, Organization], cap: int = 0) -> Answer:
-    """`cap` silently limits the rows of a list (0: as asked for)."""
+def answer(request: Request, organizations: Mapping[str, Organization], shape: Shape = PLAIN) -> Answer:
+    """`shape` is what is wrong with it on purpose."""
     organization = organizations.get(request.key)
     if organization is None:
         return error_answer(
             401, "Invalid Key. Hot tip, you may be using the private key instead of the public key"
         )
     try:
-        found = _route(request, organization, cap)
+        found = _route(request, organization, shape)
     except BadInput as bad:
         return error_answer(400, bad.lines)
+    except Poisoned as row:
+        return error_answer(row.status, "Internal server error")
     if found is None:
         return error_answer(404, f"Cannot {request.method} {request.path}")
     found.body = found.body.replace(SIGNED_ANEW, uuid4().hex.encode())
     return found
 
 
-def _route(request: Request, organization: Organization, cap: int) -> Answer | None:
+def _route(request: Request, organization: Organization, shape: Shape) -> Answer | None:
     kind, *rest = [unquote(part) for part in request.path.strip("/").split("/")]
     if len(rest) > 1:
         return None
@@ -74,21 +77,26 @@ def _route(request: Request, organization: Organization, cap: int) -> Answer | N
     if kind not in _FILTERS:
         return None
     stream = organization.stream(kind)
-    return _one(request, stream, kind, rest[0]) if rest else _all(request, stream, organization, cap)
+    if rest:
+        return _one(request, stream, kind, rest[0], shape)
+    return _all(request, stream, organization, shape)
 
 
-def _all(request: Request, stream: Stream, organization: Organization, cap: int) -> Answer | None:
+def _all(request: Request, stream: Stream, organization: Organization, shape: Shape) -> Answer | None:
     if request.method == "GET":
-        return list_answer(stream, read_listing(request.query, _FILTERS[stream.rows.name]), organization, cap)
+        query, cursor = shape.split_cursor(request.query)
+        listing = read_listing(query, _FILTERS[stream.rows.name])
+        return list_answer(stream, listing, organization, shape, cursor)
     if request.method == "POST" and stream is organization.sessions:
         return Answer(201, organization.new_row(stream, check_create(request.json())))
     return None
 
 
-def _one(request: Request, stream: Stream, kind: str, id_: str) -> Answer | None:
+def _one(request: Request, stream: Stream, kind: str, id_: str, shape: Shape) -> Answer | None:
     match request.method:
         case "GET":
-            return _row(kind, id_, stream.get(id_))
+            row = stream.get(id_)
+            return _row(kind, id_, None if row is None else shape.spoiled([row])[0])
         case "DELETE":
             return _row(kind, id_, stream.delete(id_))
         case "PATCH" if kind == "session":
@@ -101,11 +109,12 @@ def _row(kind: str, id_: str, row: bytes | None) -> Answer:
     return error_answer(404, f"{kind.capitalize()} {id_} not found") if row is None else Answer(200, row)
 
 
-def list_answer(stream: Stream, listing: Listing, organization: Organization, cap: int = 0) -> Answer:
+def list_answer(
+    stream: Stream, listing: Listing, organization: Organization, shape: Shape = PLAIN, cursor: str = ""
+) -> Answer:
     """{"results": [...], "metadata": {...}}."""
-    if cap and listing.limit > cap:
-        listing = Listing(**{**{n: getattr(listing, n) for n in listing.__slots__}, "limit": cap})
-    rows, total = stream.page(listing)
+    listing = shape.narrowed(listing)
+    rows, total = shape.rows(stream, listing, cursor)
     pages = math.ceil(total / listing.limit) if listing.limit else 0
     metadata: Payload = {
         "itemsPerPage": listing.limit,
@@ -120,7 +129,9 @@ def list_answer(stream: Stream, listing: Listing, organization: Organization, ca
         metadata["createdAtLe"] = write_us(listing.created.end - 1)
     if listing.created.start > -FOREVER:
         metadata["createdAtGe"] = write_us(listing.created.start)
-    return Answer(200, b'{"results":[' + b",".join(rows) + b'],"metadata":' + dump(metadata) + b"}")
+    told = shape.told(metadata, rows, cursor)
+    end = b"}" if told is None and shape.metadata == "missing" else b',"metadata":' + dump(told) + b"}"
+    return Answer(200, b'{"results":[' + b",".join(rows) + b"]" + end)
 
 
 def _catalogue(request: Request, organization: Organization, kind: str, id_: str = "") -> Answer:

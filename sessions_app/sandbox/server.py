@@ -13,12 +13,13 @@ from typing import Any
 from sessions_app.sandbox.answers import Answer, emptied, error_answer, html_answer, miscounted
 from sessions_app.sandbox.clock import Clock, write_us
 from sessions_app.sandbox.control import PREFIX, Control
-from sessions_app.sandbox.faults import Fault, Faults
+from sessions_app.sandbox.faults import SHAPING, Fault, Faults
 from sessions_app.sandbox.journal import Entry, Journal
 from sessions_app.sandbox.live import Live
 from sessions_app.sandbox.options import BadOption, Options
 from sessions_app.sandbox.organizations import make_organizations
 from sessions_app.sandbox.routes import Request, answer
+from sessions_app.sandbox.shaping import shape_of
 from sessions_app.sandbox.webhooks import Target, Webhooks
 
 _MOST_BODY = 64 * 1024 * 1024
@@ -97,16 +98,17 @@ class Handler(BaseHTTPRequestHandler):
     def _carried_out(self, request: Request, entry: Entry) -> tuple[Answer, Fault | None]:
         faults = self.server.faults.hitting(request.method, request.path, request.key)
         entry.fault = ",".join(fault.kind for fault in faults)
-        cap, deciding = 0, None
+        deciding = None
         for fault in faults:
             if fault.kind == "latency":
                 time.sleep(fault.number("ms", 50) / 1000)
-            elif fault.kind == "capped":
-                cap = int(fault.number("limit", 100))
-            else:
+            elif fault.kind not in SHAPING:
                 deciding = fault
         refused = None if deciding is None else self._refusal(deciding)
-        return refused or answer(request, self.server.organizations, cap), deciding
+        shape = shape_of(faults)
+        if deciding is not None and deciding.kind == "twice":
+            answer(request, self.server.organizations, shape)
+        return refused or answer(request, self.server.organizations, shape), deciding
 
     def _refusal(self, fault: Fault) -> Answer | None:
         """An answer in place of carrying the request out."""

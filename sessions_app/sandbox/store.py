@@ -105,7 +105,7 @@ class Stream:
             before = self.get(id_)
             if before is None:
                 return None
-            payload = _load(before)
+            payload = load_row(before)
             if touch and "updatedAt" not in fields:
                 old = payload_times(payload, 0)[1]
                 self._last_us = max(self._last_us, old)
@@ -130,8 +130,16 @@ class Stream:
             if before is not None:
                 self._hide(id_)
                 self._kept.pop(id_, None)
-                self._tell("deleted", _load(before))
+                self._tell("deleted", load_row(before))
             return before
+
+    def forget_before(self, moment_us: int) -> None:
+        """Let go of what was created before, as retention does: nobody is told."""
+        with self._lock:
+            seeded = range(self.rows.index_at(moment_us))
+            self._hidden = sorted({*self._hidden, *seeded})
+            for id_ in [id_ for id_, row in self._kept.items() if row.created_us < moment_us]:
+                del self._kept[id_]
 
     def _hide(self, id_: str) -> None:
         index = self._seeded(id_)
@@ -211,7 +219,8 @@ def _matches(id_: str, row: Kept, listing: Listing) -> bool:
     )
 
 
-def _load(text: bytes) -> Payload:
+def load_row(text: bytes) -> Payload:
+    """A row's JSON as an object."""
     try:
         loaded: Payload = orjson.loads(text)
     except orjson.JSONDecodeError:  # lone surrogates, which orjson refuses

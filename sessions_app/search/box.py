@@ -1,20 +1,23 @@
 """Owns what the search box understands: an id or its beginning, names, customers, parts of numbers, words said.
 
-Each reading is a subquery of its own over an index; their union is what is found. An OR in one condition would
-make the database walk all sessions instead.
+Each reading of the text asks an index of its own; what one of them finds is found.
 """
 
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from sessions_app.models import Chat, Session
+from sessions_app.search.readings import Reading, narrow
 from sessions_app.search.words import (
     SHORTEST_PART,
-    few_or_query,
+    in_words_of_chat,
+    in_words_of_session,
     matching_chat_ids,
     matching_session_ids,
     next_prefix,
@@ -32,25 +35,38 @@ _DIALLED_AT_HOME = re.compile(r"\(\s*0\s*\)")
 def search_sessions(sessions: QuerySet[Session], text: str) -> QuerySet[Session]:
     """Return the sessions that the text of the search box means."""
     text = text.strip()
-    conditions = _ids_beginning(text)
-    if number_parts(text):
-        conditions.append(Q(customer_digits__in=numbers_meant(text)))
-    readings = [
-        Session.objects.filter(condition).order_by().values_list("pk", flat=True) for condition in conditions
-    ]
-    found = matching_session_ids(text, names_too=True).union(*readings)
-    return sessions.filter(pk__in=few_or_query(found))
+    numbers = [sessions_with_number(text)] if number_parts(text) else []
+    ids = [Reading(_ids(Session, condition), condition) for condition in _ids_beginning(text)]
+    return narrow(sessions, [session_words(text, names_too=True), *numbers, *ids])
 
 
 def search_chats(chats: QuerySet[Chat], text: str) -> QuerySet[Chat]:
     """Return the chats that the text of the search box means: an id or its beginning, names, words said."""
     text = text.strip()
-    words = matching_chat_ids(text, names_too=True)
-    readings = [
-        Chat.objects.filter(condition).order_by().values_list("pk", flat=True)
-        for condition in _ids_beginning(text)
-    ]
-    return chats.filter(pk__in=few_or_query(words.union(*readings)))
+    ids = [Reading(_ids(Chat, condition), condition) for condition in _ids_beginning(text)]
+    return narrow(chats, [chat_words(text, names_too=True), *ids])
+
+
+def session_words(text: str, *, names_too: bool = False) -> Reading:
+    """Return what the words of sessions and of their chats find."""
+    return Reading(
+        matching_session_ids(text, names_too=names_too), in_words_of_session(text, names_too=names_too)
+    )
+
+
+def chat_words(text: str, *, names_too: bool = False) -> Reading:
+    """Return what the words of chats find."""
+    return Reading(matching_chat_ids(text, names_too=names_too), in_words_of_chat(text, names_too=names_too))
+
+
+def sessions_with_number(text: str) -> Reading:
+    """Return what number_parts(text), which must be some, find as parts of customers' numbers."""
+    contains = (Q(customer_digits__contains=part) for part in number_parts(text))
+    return Reading(_ids(Session, Q(customer_digits__in=numbers_meant(text))), reduce(or_, contains))
+
+
+def _ids(model: type[Session | Chat], condition: Q) -> QuerySet[Any, str]:
+    return model._default_manager.filter(condition).order_by().values_list("pk", flat=True)
 
 
 def digits_in(text: str) -> str:

@@ -1,27 +1,45 @@
 """Owns which parameters each list takes, for REST and the browser alike, so that a query string works in both.
 
-Strict: a parameter that is not known, given twice with two meanings, or not understood is an error of the set's
-form. Knows no request and no page; what a face itself takes (cursor, ordering) it names in `other_names`.
+Knows no request and no page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any
 
 import django_filters
 from django import forms
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
-from sessions_app.models import Chat, CostLine, Coverage, Edit, EditTransition, Organization, Session, SyncRun
+from sessions_app.models import (
+    BulkEdit,
+    Chat,
+    CostLine,
+    Coverage,
+    Edit,
+    EditTransition,
+    Session,
+    SyncRun,
+)
+from sessions_app.models.bulks import BulkState
 from sessions_app.models.costs import Source
 from sessions_app.models.coverage import CoverageState
 from sessions_app.models.edits import EditState
 from sessions_app.models.runs import RunKind, RunState, Stream
-from sessions_app.search.box import number_parts, numbers_meant, search_chats, search_sessions
+from sessions_app.search.box import (
+    chat_words,
+    number_parts,
+    search_chats,
+    search_sessions,
+    session_words,
+    sessions_with_number,
+)
 from sessions_app.search.parameters import (
+    NONE,
     FailedToolsFilter,
-    ListField,
+    IndexedTextFilter,
     ListFilter,
     MissingFilter,
     MomentFilter,
@@ -31,23 +49,8 @@ from sessions_app.search.parameters import (
     ValueFilter,
     bounds,
 )
-from sessions_app.search.words import (
-    few_or_query,
-    matching_chat_ids,
-    matching_session_ids,
-)
-
-_LIST_FIELDS = (ListField,)
-
-
-class OrganizationFilter(ListFilter):
-    """Organizations by slug, asked for first and by themselves, so that the rows' own index can be used."""
-
-    def filter(self, qs: QuerySet[Any], value: Collection[str]) -> QuerySet[Any]:
-        if not value:
-            return qs
-        ids = list(Organization.objects.filter(slug__in=value).order_by().values_list("pk", flat=True))
-        return qs.filter(organization_id=ids[0]) if len(ids) == 1 else qs.filter(organization_id__in=ids)
+from sessions_app.search.readings import narrow
+from sessions_app.search.strict import OrganizationFilter, StrictFilterSet, taking
 
 
 class WordsFilter(django_filters.CharFilter):
@@ -77,7 +80,7 @@ class NumberPartFilter(django_filters.Filter):
     field_class = NumberField
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return qs.filter(customer_digits__in=numbers_meant(value)) if value else qs
+        return narrow(qs, [sessions_with_number(value)]) if value else qs
 
 
 class NumberFilter(TextFilter):
@@ -101,6 +104,18 @@ class EditStateFilter(ListFilter):
         return qs.filter(pk__in=Edit.objects.filter(state__in=value).order_by().values("session_id"))
 
 
+class PersonFilter(ValueFilter):
+    """Rows of one person, by user name; asked for first and by itself, so that the rows' own index can be used."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        if value == NONE:
+            return qs.filter(**{self.field_name: None})
+        person = get_user_model()._default_manager.filter(username=value).first()
+        return qs.filter(**{self.field_name: person}) if person else qs.none()
+
+
 class FieldFilter(ListFilter):
     """Rows that speak of one of these fields."""
 
@@ -108,65 +123,8 @@ class FieldFilter(ListFilter):
         return qs.filter(**{f"{self.field_name}__has_any_keys": list(value)}) if value else qs
 
 
-class StrictFilterSet(django_filters.FilterSet):
-    """A filter set in whose form an unknown or repeated parameter is an error."""
-
-    def __init__(
-        self,
-        data: Mapping[str, Any] | None = None,
-        queryset: QuerySet[Any] | None = None,
-        *,
-        other_names: Collection[str] = (),
-        **options: Any,
-    ) -> None:
-        self.other_names = frozenset(other_names)
-        super().__init__(data, queryset, **options)
-
-    @property
-    def form(self) -> forms.Form:
-        if not hasattr(self, "_strict_form"):
-            self._strict_form: forms.Form = super().form
-            for name, message in self._strange_parameters():
-                self._strict_form.errors.setdefault(name, self._strict_form.error_class()).append(message)
-        return self._strict_form
-
-    def _strange_parameters(self) -> list[tuple[str, str]]:
-        strange: list[tuple[str, str]] = []
-        for name in self.data or ():
-            known = self.filters.get(name)
-            if known is None:
-                if name not in self.other_names:
-                    strange.append((name, "Unknown parameter."))
-            elif not issubclass(known.field_class, _LIST_FIELDS) and _is_repeated(self.data, name):
-                strange.append((name, "Give this parameter once."))
-        return strange
-
-    @classmethod
-    def names(cls) -> frozenset[str]:
-        """Return the names of all parameters."""
-        return frozenset(cls.base_filters)
-
-
-def _is_repeated(data: Mapping[str, Any], name: str) -> bool:
-    return hasattr(data, "getlist") and len(data.getlist(name)) > 1
-
-
-_Set = TypeVar("_Set", bound=type[StrictFilterSet])
-
-
-def taking(*groups: Mapping[str, django_filters.Filter]) -> Callable[[_Set], _Set]:
-    """Add groups of like parameters to a set."""
-
-    def add(filter_set: _Set) -> _Set:
-        for group in groups:
-            filter_set.base_filters.update(group)
-        return filter_set
-
-    return add
-
-
 def _texts(*columns: str) -> dict[str, django_filters.Filter]:
-    exact = {column: TextFilter(field_name=column) for column in columns}
+    exact = {column: IndexedTextFilter(field_name=column) for column in columns}
     parts = {
         f"{column}__contains": TextFilter(
             field_name=column, lookup_expr="icontains", label=f"{column.replace('_', ' ')} contains"
@@ -181,11 +139,11 @@ def _lists(*columns: str) -> dict[str, django_filters.Filter]:
 
 
 def _words_in_sessions(sessions: QuerySet[Any], text: str) -> QuerySet[Any]:
-    return sessions.filter(pk__in=few_or_query(matching_session_ids(text)))
+    return narrow(sessions, [session_words(text)])
 
 
 def _words_in_chats(chats: QuerySet[Any], text: str) -> QuerySet[Any]:
-    return chats.filter(pk__in=few_or_query(matching_chat_ids(text)))
+    return narrow(chats, [chat_words(text)])
 
 
 @taking(
@@ -201,13 +159,14 @@ class SessionFilterSet(StrictFilterSet):
     """What the list of sessions takes."""
 
     organization = OrganizationFilter()
+    # What is found by words is weighed against the rows of the organizations asked for, so it comes next.
+    q = WordsFilter(found=_words_in_sessions, label="words said")
+    search = WordsFilter(found=search_sessions, label="search")
     customer_number = NumberFilter(field_name="customer_number")
     customer_number__contains = NumberPartFilter(label="customer number contains")
     missing = MissingFilter(label="missing at Vapi")
     failed_tools = FailedToolsFilter(label="has failed tool calls")
     edit_state = EditStateFilter(choices=EditState.values, label="edits")
-    q = WordsFilter(found=_words_in_sessions, label="words said")
-    search = WordsFilter(found=search_sessions, label="search")
 
     class Meta:
         model = Session
@@ -225,10 +184,10 @@ class ChatFilterSet(StrictFilterSet):
     """What the list of chats takes."""
 
     organization = OrganizationFilter()
-    missing = MissingFilter(label="missing at Vapi")
-    failed_tools = FailedToolsFilter(label="has failed tool calls")
     q = WordsFilter(found=_words_in_chats, label="words said")
     search = WordsFilter(found=search_chats, label="search")
+    missing = MissingFilter(label="missing at Vapi")
+    failed_tools = FailedToolsFilter(label="has failed tool calls")
 
     class Meta:
         model = Chat
@@ -260,12 +219,26 @@ class EditFilterSet(StrictFilterSet):
     organization = OrganizationFilter()
     id = NumberListFilter(field_name="id")
     state = ListFilter(choices=EditState.values, field_name="state")
-    author = ValueFilter(field_name="author__username", label="a person's user name")
+    author = PersonFilter(field_name="author", label="a person's user name")
     field = FieldFilter(field_name="fields", label="a field that is changed, by Vapi's name")
     bulk = NumberListFilter(field_name="bulk_id", label="bulk edits")
 
     class Meta:
         model = Edit
+        fields: list[str] = []
+
+
+@taking(bounds(MomentFilter, "created_at"))
+class BulkEditFilterSet(StrictFilterSet):
+    """What the list of bulk edits takes."""
+
+    organization = OrganizationFilter()
+    id = NumberListFilter(field_name="id")
+    state = ListFilter(choices=BulkState.values, field_name="state")
+    author = ValueFilter(field_name="author__username", label="a person's user name")
+
+    class Meta:
+        model = BulkEdit
         fields: list[str] = []
 
 
@@ -277,7 +250,7 @@ class AuditFilterSet(StrictFilterSet):
     edit = NumberListFilter(field_name="edit_id")
     session_id = ListFilter(field_name="edit__session_id")
     actor = ValueFilter(field_name="actor")
-    author = ValueFilter(field_name="edit__author__username", label="who made the edit")
+    author = PersonFilter(field_name="edit__author", label="who made the edit")
     state = ListFilter(choices=EditState.values, field_name="state")
     field = FieldFilter(field_name="digests", label="a field that is changed, by Vapi's name")
     request_id = ValueFilter(field_name="request_id")

@@ -10,10 +10,12 @@ from typing import Any
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from sessions_app.models.fields import to_pico
+from sessions_app.models.mirrored import having_text
+from sessions_app.search.readings import Reading, narrow
 
 # In a comma list: rows that have none.
 NONE = "none"
@@ -89,6 +91,18 @@ class TextFilter(django_filters.CharFilter):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, max_length=_LONGEST_TEXT, **options)
+
+
+class IndexedTextFilter(TextFilter):
+    """Text to be equal to, of a column with a text_index."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        # PostgreSQL does not see how rare a text is in such an index, and would walk all rows in their order.
+        ids = having_text(qs.model._default_manager.all(), self.field_name, value)
+        is_equal = Q(**{self.field_name: value})
+        return narrow(qs, [Reading(ids.order_by().values_list("pk", flat=True), is_equal)])
 
 
 class MomentField(forms.CharField):

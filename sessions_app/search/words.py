@@ -6,15 +6,17 @@ on PostgreSQL as lexemes of a tsvector, on SQLite as tokens of an FTS5 row.
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
-from django.db.models import BooleanField, F, Func, QuerySet
+from django.db.models import BooleanField, F, Func, OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import IsNull
 
-from sessions_app.models import NumberSuffix, SearchText
+from sessions_app.models import Chat, NumberSuffix, SearchText
 
 # A tsvector may have 1 MB, which folded text of this size cannot pass: a distinct word takes at most twice its
 # bytes in there, but for the few of one byte.
@@ -24,7 +26,6 @@ WORD_LENGTH = 200
 # Of a longer run of digits only the end is searched: it is no phone number.
 NUMBER_LENGTH = 40
 SHORTEST_PART = 3
-FEW = 1000
 _VARIABLES = 900
 _TABLE = SearchText._meta.db_table
 _ID = '."id"'
@@ -80,31 +81,58 @@ def words_of(text: str) -> list[str]:
     return [word[:WORD_LENGTH] for word in fold(text).split()]
 
 
-def index_words(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
+def index_words(
+    cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow], *, are_new: bool = False
+) -> None:
     """Replace what is found of these sessions and chats, inside the caller's transaction.
 
-    Rows are taken in one order by every writer, so that concurrent ones wait and do not deadlock.
+    Rows are taken in one order by every writer, so that concurrent ones wait and do not deadlock. With `are_new`
+    none of them is found yet: an IntegrityError where one is.
     """
     if not rows:
         return
     ordered = sorted(rows, key=lambda row: (row.source, row.parent_id))
-    write = _index_in_postgres if connection.vendor == "postgresql" else _index_in_sqlite
-    write(cursor, organization_id, ordered)
+    if connection.vendor == "postgresql":
+        (_insert_in_postgres if are_new else _index_in_postgres)(cursor, organization_id, ordered)
+    else:
+        (_insert_in_sqlite if are_new else _index_in_sqlite)(cursor, organization_id, ordered)
+
+
+def _insert_in_postgres(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
+    statement = f"COPY {_TABLE} (organization_id, source, parent_id, session_id, is_cut, words) FROM STDIN"
+    with connection.wrap_database_errors, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row((organization_id, *_place(row), _vector(row)))
 
 
 def _index_in_postgres(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
-    # One position a word suffices: words are AND-ed, never phrases. Weight A tells names from what was said.
-    labels = [_lexemes(_cut(row.labels, LABEL_BYTES), ":1A") for row in rows]
-    said = [_lexemes(_cut(row.said, SAID_BYTES), ":1") for row in rows]
     cursor.execute(
         f"INSERT INTO {_TABLE} (organization_id, source, parent_id, session_id, is_cut, words)"  # noqa: S608 - our own table's name
-        " SELECT %s, source, parent_id, session_id, is_cut, labels::tsvector || said::tsvector"
-        " FROM unnest(%s::text[], %s::text[], %s::text[], %s::boolean[], %s::text[], %s::text[])"
-        " AS offered (source, parent_id, session_id, is_cut, labels, said)"
+        " SELECT %s, source, parent_id, session_id, is_cut, words::tsvector"
+        " FROM unnest(%s::text[], %s::text[], %s::text[], %s::boolean[], %s::text[])"
+        " AS offered (source, parent_id, session_id, is_cut, words)"
         " ON CONFLICT (source, parent_id) DO UPDATE SET organization_id = excluded.organization_id,"
         " session_id = excluded.session_id, is_cut = excluded.is_cut, words = excluded.words",
-        [organization_id, *map(list, zip(*map(_place, rows), strict=True)), labels, said],
+        [organization_id, *map(list, zip(*map(_place, rows), strict=True)), list(map(_vector, rows))],
     )
+
+
+def _vector(row: WordsRow) -> str:
+    """A tsvector's text. One position a word suffices: words are AND-ed, never phrases. Weight A tells names."""
+    labels, said = _words(row.labels, LABEL_BYTES), _words(row.said, SAID_BYTES)
+    return " ".join((*(f"{word}:1A" for word in labels), ":2 ".join((*said, ""))))
+
+
+def _insert_in_sqlite(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
+    """Rows get the next ids here: the writer holds the only write lock, and need not ask for each one's afterwards."""
+    cursor.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {_TABLE}")  # noqa: S608 - our own table's name
+    first: int = cursor.fetchone()[0]
+    cursor.executemany(
+        f"INSERT INTO {_TABLE} (id, organization_id, source, parent_id, session_id, is_cut)"  # noqa: S608 - our own table's name
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [(first + at, organization_id, *_place(row)) for at, row in enumerate(rows)],
+    )
+    _insert_words(cursor, ((first + at, row) for at, row in enumerate(rows)))
 
 
 def _index_in_sqlite(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
@@ -116,15 +144,15 @@ def _index_in_sqlite(cursor: CursorWrapper, organization_id: int, rows: Sequence
         [(organization_id, *_place(row)) for row in rows],
     )
     rowids = _rowids(cursor, rows)
+    _insert_words(cursor, ((rowids[row.source, row.parent_id], row) for row in rows))
+
+
+def _insert_words(cursor: CursorWrapper, rows: Iterable[tuple[int, WordsRow]]) -> None:
     cursor.executemany(
         "INSERT OR REPLACE INTO sessions_app_searchwords (rowid, labels, said) VALUES (%s, %s, %s)",
         [
-            (
-                rowids[row.source, row.parent_id],
-                _lexemes(_cut(row.labels, LABEL_BYTES)),
-                _lexemes(_cut(row.said, SAID_BYTES)),
-            )
-            for row in rows
+            (rowid, " ".join(_words(row.labels, LABEL_BYTES)), " ".join(_words(row.said, SAID_BYTES)))
+            for rowid, row in rows
         ],
     )
 
@@ -151,15 +179,27 @@ def _is_cut(said: str) -> bool:
     return len(said) > SAID_BYTES // 4 - 4 and len(said.encode(errors="replace")) > SAID_BYTES - 4
 
 
-def _cut(text: str, size: int) -> str:
-    folded = fold(text)
+def _cut(folded: str, size: int) -> str:
     if len(folded) <= size // 4:
         return folded
     return folded.encode(errors="replace")[:size].decode(errors="ignore")
 
 
-def _lexemes(folded: str, suffix: str = "") -> str:
-    return " ".join(word[:WORD_LENGTH] + suffix for word in sorted(set(folded.split())))
+def _words(text: str, size: int) -> Iterable[str]:
+    """The folded words, each once and cut to WORD_LENGTH, as many as fit into `size` bytes."""
+    words = dict.fromkeys(_cut(_fold_once(text), size).split())
+    if max(map(len, words), default=0) > WORD_LENGTH:
+        return dict.fromkeys(word[:WORD_LENGTH] for word in words)
+    return words
+
+
+def _fold_once(text: str) -> str:
+    """Fold text that is a set of words: what is not ASCII takes long, so each word is taken once."""
+    if text.isascii():
+        return fold(text)
+    words = dict.fromkeys(text.split())
+    plain = " ".join(filter(str.isascii, words))
+    return f"{fold(plain)} {fold(' '.join(word for word in words if not word.isascii()))}"
 
 
 def matching(query: str, *, names_too: bool) -> QuerySet[SearchText]:
@@ -205,14 +245,23 @@ def matching_chat_ids(query: str, *, names_too: bool = False) -> QuerySet[Any, s
     return matching(query, names_too=names_too).filter(source="chat").values_list("parent_id", flat=True)
 
 
-def few_or_query(ids: QuerySet[Any, Any]) -> list[Any] | QuerySet[Any, Any]:
-    """Return, for `id__in`, the ids themselves where they are few, else the query. Asks for the first ones now.
+def in_words_of_session(query: str, *, names_too: bool = False) -> Q:
+    """Return the condition that `query` occurs in a session's own words or in a chat's of it, asked row by row."""
+    found = matching(query, names_too=names_too)
+    chats = Chat.objects.filter(session_id=OuterRef(OuterRef("pk"))).values("pk")
+    own = found.filter(source="session", parent_id=OuterRef("pk"))
+    return _there_is(own) | _there_is(found.filter(source="chat", parent_id__in=chats))
 
-    How rare a word's beginning is no database can tell beforehand. Guessing, PostgreSQL would read all sessions to
-    join a handful.
-    """
-    found = list(ids[: FEW + 1])
-    return ids if len(found) > FEW else sorted(set(found))
+
+def in_words_of_chat(query: str, *, names_too: bool = False) -> Q:
+    """Return the condition that `query` occurs in a chat's words, asked row by row."""
+    found = matching(query, names_too=names_too)
+    return _there_is(found.filter(source="chat", parent_id=OuterRef("pk")))
+
+
+def _there_is(rows: QuerySet[SearchText]) -> Q:
+    """Not EXISTS, which PostgreSQL may turn into a join with all that is found anywhere."""
+    return Q(IsNull(Subquery(rows.values("pk")[:1]), False))
 
 
 def index_numbers(cursor: CursorWrapper, digits: Iterable[str]) -> None:
@@ -224,10 +273,10 @@ def index_numbers(cursor: CursorWrapper, digits: Iterable[str]) -> None:
         return
     into = f"INSERT INTO {_SUFFIXES} (suffix, digits)"
     if connection.vendor == "postgresql":
-        columns = [list(column) for column in zip(*pairs, strict=True)]
+        # One text of JSON: arrays and marks of so many values take psycopg longer than the database.
         cursor.execute(
-            f"{into} SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",  # noqa: S608 - our own table's name
-            columns,
+            f"{into} SELECT pair->>0, pair->>1 FROM json_array_elements(%s::json) AS pair ON CONFLICT DO NOTHING",  # noqa: S608 - our own table's name
+            [json.dumps(pairs)],
         )
     else:
         cursor.executemany(f"{into} VALUES (%s, %s) ON CONFLICT DO NOTHING", pairs)

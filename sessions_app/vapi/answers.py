@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-import requests
-
 from sessions_app.vapi.errors import Gone, Refused, Unavailable, Unread
 from sessions_app.vapi.json import JsonObject, parse_json
 from sessions_app.vapi.redaction import may_hold_secrets, redact
 from sessions_app.vapi.text import make_safe, may_need_safety
-from sessions_app.vapi.transport import http_date, retry_after_seconds
+from sessions_app.vapi.transport import Reply, http_date, retry_after_seconds
 
 # Vapi's words are shown to people on one page; a proxy's may go on for ever.
 _MOST_WORDS = 20
 _LONGEST_WORDS = 500
+_LONGEST_CURSOR = 2000
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,19 @@ class BrokenResult:
     type: str
     length: int
     sha256: str
+    remote_id = ""
+
+    @property
+    def reason(self) -> str:
+        return f"no object but {self.type} of {self.length} bytes, sha256 {self.sha256}"
+
+
+@dataclass(frozen=True)
+class UnreadableResult:
+    """An entry that a listing cannot show: every answer that would hold it fails. Its id is '' where it is unknown."""
+
+    remote_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class Page:
     bytes: int
     text_replaced: frozenset[int]
     broken: list[BrokenResult]
+    next_cursor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ class Answer:
     method: str
     path: str
     asked_at: datetime
-    response: requests.Response
+    response: Reply
     body: Any
     may_hold_secrets: bool
     may_need_safety: bool
@@ -86,7 +99,7 @@ class Answer:
         return _bad_body(self.method, self.path, self.response)
 
 
-def read_answer(method: str, path: str, asked_at: datetime, response: requests.Response) -> Answer:
+def read_answer(method: str, path: str, asked_at: datetime, response: Reply) -> Answer:
     """Raises the fitting `VapiError` for everything that is not a 2xx with a JSON body."""
     if not 200 <= response.status_code < 300:
         _raise_refusal(method, path, response)
@@ -119,6 +132,7 @@ def read_page(answer: Answer) -> Page:
         bytes=len(answer.response.content),
         text_replaced=replaced,
         broken=broken,
+        next_cursor=_cursor(hints.get("nextCursor")),
     )
 
 
@@ -183,17 +197,24 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def _cursor(value: object) -> str | None:
+    """An opaque word that can be sent back."""
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_CURSOR and value.isprintable():
+        return value
+    return None
+
+
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _bad_body(method: str, path: str, response: requests.Response) -> Unavailable:
+def _bad_body(method: str, path: str, response: Reply) -> Unavailable:
     kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()[:100]
     body = Unread.of(kind, response.content)
     return Unavailable(method, path, response.status_code, kind="bad_body", body=body)
 
 
-def _raise_refusal(method: str, path: str, response: requests.Response) -> NoReturn:
+def _raise_refusal(method: str, path: str, response: Reply) -> NoReturn:
     status = response.status_code
     envelope = _envelope(response)
     words = _words(envelope)
@@ -215,7 +236,7 @@ def _names_no_route(words: tuple[str, ...]) -> bool:
     return any(line.startswith(("Cannot GET ", "Cannot PATCH ")) for line in words)
 
 
-def _envelope(response: requests.Response) -> JsonObject | None:
+def _envelope(response: Reply) -> JsonObject | None:
     try:
         body = parse_json(response.content.decode("utf-8-sig"))
     except ValueError:

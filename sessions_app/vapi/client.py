@@ -25,7 +25,10 @@ from sessions_app.vapi.times import format_time
 from sessions_app.vapi.transport import (
     LONGEST_SLEEP_SECONDS,
     AfterRequest,
+    Reply,
+    TooLong,
     open_session,
+    read_whole,
     retry_after_seconds,
 )
 
@@ -54,6 +57,8 @@ class Listing:
     number: str = ""
     email: str = ""
     external_id: str = ""
+    # What a page of the same listing named as `nextCursor`; it takes the place of the page number.
+    cursor: str = ""
 
     def parameters(self) -> dict[str, str | int]:
         """Vapi's own names; what is not asked for is left out."""
@@ -67,7 +72,8 @@ class Listing:
             "email": self.email,
             "externalId": self.external_id,
         }
-        paging = {"page": self.page, "limit": self.limit, "sortOrder": self.sort_order}
+        paging: dict[str, str | int] = {"cursor": self.cursor} if self.cursor else {"page": self.page}
+        paging |= {"limit": self.limit, "sortOrder": self.sort_order}
         return {name: value for name, value in given.items() if value != ""} | paging
 
 
@@ -199,7 +205,7 @@ class VapiClient:
         address: str,
         query: Query | None,
         body: Mapping[str, object] | None,
-    ) -> requests.Response:
+    ) -> Reply:
         content = None if body is None else dump_bytes(dict(body))
         kind: UnavailableKind
         status: int | None = None
@@ -213,9 +219,11 @@ class VapiClient:
                 headers={} if content is None else {"Content-Type": "application/json"},
                 timeout=self._timeout,
                 allow_redirects=False,
+                stream=True,
             )
-            status, retry_after = response.status_code, retry_after_seconds(response.headers)
-            return response
+            reply = read_whole(response)
+            status, retry_after = reply.status_code, retry_after_seconds(reply.headers)
+            return reply
         except (requests.RequestException, HTTPError) as error:
             kind = _kind_of(error)
         finally:
@@ -226,7 +234,7 @@ class VapiClient:
 
 
 def _kind_of(error: Exception) -> UnavailableKind:
-    if isinstance(error, requests.exceptions.ContentDecodingError):
+    if isinstance(error, requests.exceptions.ContentDecodingError | TooLong):
         return "bad_body"
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)

@@ -1,13 +1,12 @@
 """Owns one entry of a remote `costs` list as typed values; adds nothing up."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from sessions_app.vapi.fields import Fields
 
 
-@dataclass(frozen=True)
-class CostEntry:
+class CostEntry(NamedTuple):
     """`kind` is the remote type, '' where there is none; `position` its place in the remote list."""
 
     position: int
@@ -51,5 +50,9 @@ def _parse_model(entry: Fields) -> tuple[str, str]:
     value = entry.payload.get("model")
     if isinstance(value, str):
         return "", value
+    if isinstance(value, dict):
+        provider, name = value.get("provider"), value.get("model")
+        if isinstance(provider, str) and isinstance(name, str):
+            return provider, name
     model = entry.inner("model")
     return model.text("provider"), model.text("model")

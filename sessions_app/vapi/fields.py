@@ -26,7 +26,7 @@ class BadRecord(ValueError):
         return f"{self.field}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fields:
     """A remote object, and the list in which its oddities are noted as "name: type"."""
 
@@ -67,8 +67,8 @@ class Fields:
     def integer(self, key: str, most: int = 2**63 - 1) -> int | None:
         """From 0 to `most`; JSON has no integers of its own, so 12.0 is one."""
         value = self.payload.get(key)
-        if value is None:
-            return None
+        if value is None or (type(value) is int and 0 <= value <= most):
+            return value
         if isinstance(value, Decimal) and 0 <= value <= most and value == value.to_integral_value():
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):

@@ -4,10 +4,14 @@ import hashlib
 import re
 from typing import Any
 
+import orjson
+
 from sessions_app.vapi.json import JsonObject, dump_bytes
 from sessions_app.vapi.redaction import REDACTED
 
 ARTIFACT = "artifact"
+_REDACTED = REDACTED.encode()
+_ADDRESSES = ("url", "urls")
 _MAYBE_VOLATILE = re.compile(
     rb'"artifact"|"(?i:presigned)|"https?://(?:[^"\\]|\\.)*?' + re.escape(REDACTED).encode()
 )
@@ -20,31 +24,63 @@ def short_hash(*values: object) -> str:
 
 def content_hash(payload: JsonObject) -> str:
     """Hex SHA-256 of the canonical JSON. Signed addresses are made anew in every answer and left out."""
-    canonical = dump_bytes(payload, sort_keys=True)
-    if _MAYBE_VOLATILE.search(canonical):
-        canonical = dump_bytes(_without_volatile(payload), sort_keys=True)
-    return hashlib.sha256(canonical).hexdigest()
+    lasting = _lasting_members(payload, inside=False)
+    return hashlib.sha256(dump_bytes(lasting, sort_keys=True)).hexdigest()
 
 
 def differs(name: str, old: object, new: object, *, inside_artifact: bool) -> bool:
     """Say whether two values of one field differ in more than how an address is signed."""
     if old == new:
         return False
-    if not inside_artifact and not _MAYBE_VOLATILE.search(dump_bytes({name: old})):
+    if not inside_artifact and not _may_be_volatile(dump_bytes({name: old})):
         return True
     return bool(
         _lasting("", {name: old}, inside=inside_artifact) != _lasting("", {name: new}, inside=inside_artifact)
     )
 
 
-def _without_volatile(payload: JsonObject) -> JsonObject:
-    """Go into those members alone that hold something volatile: most of a payload is what was said."""
-    parts = ({name: value} for name, value in payload.items())
+def _may_be_volatile(json: bytes) -> bool:
+    """Three quick looks before the exact one: most of a payload is what was said."""
+    if not (_REDACTED in json or b'"artifact"' in json or b"presigned" in json.lower()):
+        return False
+    return _MAYBE_VOLATILE.search(json) is not None
+
+
+def _may_hold_address(name: str, json: bytes) -> bool:
+    """The same for what is inside an artifact, where every address is signed anew."""
+    lower = json.lower()
+    has_key = b"presigned" in lower or b'url":' in lower or b'urls":' in lower
+    return has_key or _REDACTED in json or name.lower().endswith(_ADDRESSES)
+
+
+def _lasting_members(members: JsonObject, *, inside: bool) -> JsonObject:
+    """What lasts of a payload or, `inside`, of its artifact. The long lists, where nothing is volatile, are JSON
+    already: walking through them, and writing them twice, would cost more than all the rest."""
     lasting: JsonObject = {}
-    for part in parts:
-        is_volatile = _MAYBE_VOLATILE.search(dump_bytes(part)) is not None
-        lasting |= _lasting("", part, inside=False) if is_volatile else part
+    for name, value in members.items():
+        if name[:1] in "pP" and _is_presigned(name):
+            continue
+        if isinstance(value, str):
+            lasting[name] = _lasting_text(name, value, inside=inside)
+        elif not isinstance(value, dict | list):
+            lasting[name] = value
+        elif name != ARTIFACT:
+            lasting[name] = _lasting_part(name, value, inside=inside)
+        elif isinstance(value, dict) and not inside:
+            lasting[name] = _lasting_members(value, inside=True)
+        else:
+            lasting[name] = _lasting(name, value, inside=inside)
     return lasting
+
+
+def _lasting_part(name: str, value: Any, *, inside: bool) -> Any:
+    json = dump_bytes(value, sort_keys=True)
+    is_volatile = _may_hold_address(name, json) if inside else _may_be_volatile(json)
+    return _lasting(name, value, inside=inside) if is_volatile else orjson.Fragment(json)
+
+
+def _is_presigned(name: str) -> bool:
+    return name.lower().startswith("presigned")
 
 
 def _lasting(key: str, value: Any, *, inside: bool) -> Any:
@@ -56,7 +92,7 @@ def _lasting(key: str, value: Any, *, inside: bool) -> Any:
         return {
             name: _lasting(name, inner, inside=inside)
             for name, inner in value.items()
-            if not name.lower().startswith("presigned")
+            if not _is_presigned(name)
         }
     if isinstance(value, list):
         return [_lasting(key, inner, inside=inside) for inner in value]
@@ -64,7 +100,7 @@ def _lasting(key: str, value: Any, *, inside: bool) -> Any:
 
 
 def _lasting_text(key: str, text: str, *, inside: bool) -> str:
-    if inside and key.lower().endswith(("url", "urls")):
+    if inside and key.lower().endswith(_ADDRESSES):
         return ""
     if REDACTED in text and text.startswith(("http://", "https://")):
         return text.partition("?")[0].partition("#")[0]

@@ -1,11 +1,11 @@
 """Owns what was said: Vapi's two shapes of messages as turns, tool calls beside their results; no rows."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 from sessions_app.vapi.json import BadJson, dump_payload, parse_json
 from sessions_app.vapi.times import parse_time
@@ -27,14 +27,15 @@ _KINDS: dict[str, TurnKind] = {
     "function": "tool",
     "tool_call_result": "tool",
 }
+_SAID_KEYS = ("content", "message", "result")
+_NO_CALLS: tuple[dict[str, Any], ...] = ()
 _TEXT_KEYS = ("text", "content", "transcript", "refusal")
 _LONGEST_FAILURE = 200
 # Spares most results the parser; a key may be written with escapes.
 _MAYBE_FAILED = re.compile(r'"(?:errors?|success|ok|status)"|\\u')
 
 
-@dataclass(frozen=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """One call of a tool. `result` is None until a later turn brought one; that alone is no failure."""
 
     id: str
@@ -46,8 +47,7 @@ class ToolCall:
     failure: str = ""
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """One message. `role` is Vapi's own word; `position` its place in the list it came from."""
 
     position: int
@@ -60,8 +60,7 @@ class Turn:
     refusal: str = ""
 
 
-@dataclass(frozen=True)
-class _Result:
+class _Result(NamedTuple):
     position: int
     text: str
 
@@ -79,16 +78,32 @@ def parse_turns(messages: object) -> list[Turn]:
     return [_turn(at, entry, results) for at, entry in placed if at not in taken]
 
 
-def spoken_words(turns: Iterable[Turn]) -> str:
-    """All that a search should find: texts, tool names, arguments and results; no system messages."""
+def spoken_words(messages: list[Any]) -> str:
+    """All that a search should find: texts, tool names, arguments and results; no system messages.
+
+    In the order of `parse_turns`, but without making the turns: every session that comes passes here.
+    """
+    placed = [(at, entry) for at, entry in enumerate(messages) if isinstance(entry, dict)]
+    results, taken = _match_results(placed) if _may_answer(placed) else ({}, set())
     words: list[str] = []
-    for turn in turns:
-        if turn.kind == "system":
+    for at, entry in placed:
+        role = entry.get("role")
+        if at in taken or (isinstance(role, str) and _kind_of(role) == "system"):
             continue
-        words.extend((turn.text, turn.refusal))
-        for call in turn.tool_calls:
-            words.extend((call.name, _plain(call.arguments), call.result or ""))
+        words += (_text(entry), _string(entry.get("refusal")))
+        for index, call in enumerate(_calls(entry)):
+            result = results.get((at, index))
+            words += (*_named(call), result.text if result else "")
     return cut("\n".join(filter(None, words)), SEARCH_BYTES)
+
+
+def _named(call: dict[str, Any]) -> tuple[str, str]:
+    """A call's name and its arguments as words. Their JSON need not be read where nothing in it is escaped."""
+    function = call.get("function")
+    named = function if isinstance(function, dict) else call
+    given = named.get("arguments", named.get("parameters"))
+    said = given if isinstance(given, str) and "\\" not in given else _plain(_arguments(given))
+    return _string(named.get("name")), said
 
 
 def cut(text: str, most_bytes: int) -> str:
@@ -100,16 +115,22 @@ def cut(text: str, most_bytes: int) -> str:
 
 def says_nothing(messages: list[Any]) -> bool:
     """Whether there are messages, but no word, call or refusal in any of them."""
-    entries = [entry for entry in messages if isinstance(entry, dict)]
-    return bool(entries) and not any(
-        _text(entry) or _calls(entry) or _string(entry.get("refusal")) for entry in entries
-    )
+    is_silent = False
+    for entry in messages:
+        if isinstance(entry, dict):
+            if _text(entry) or _calls(entry) or _string(entry.get("refusal")):
+                return False
+            is_silent = True
+    return is_silent
 
 
 def count_failures(messages: list[Any]) -> int:
     """How many calls `parse_turns` would say have failed, without making the turns."""
     placed = [(at, entry) for at, entry in enumerate(messages) if isinstance(entry, dict)]
-    return sum(bool(is_failure(result.text)) for result in _match_results(placed)[0].values())
+    if not _may_answer(placed):
+        return 0
+    results, _ = _match_results(placed)
+    return sum(bool(is_failure(result.text)) for result in results.values())
 
 
 def is_failure(result: str) -> str:
@@ -136,6 +157,11 @@ def _stated_failure(value: dict[str, Any]) -> str:
     return ""
 
 
+def _may_answer(placed: list[tuple[int, dict[str, Any]]]) -> bool:
+    """Whether any message answers a call: most conversations know no tools."""
+    return any("tool_call_id" in entry or "toolCallId" in entry for _, entry in placed)
+
+
 def _match_results(
     placed: list[tuple[int, dict[str, Any]]],
 ) -> tuple[dict[tuple[int, int], _Result], set[int]]:
@@ -146,6 +172,8 @@ def _match_results(
     for at, entry in placed:
         for index, call in enumerate(_calls(entry)):
             waiting.setdefault(_string(call.get("id")), []).append((at, index))
+        if not waiting:
+            continue
         answered = entry.get("tool_call_id") or entry.get("toolCallId")
         if answered and isinstance(answered, str) and waiting.get(answered):
             results[waiting[answered].pop(0)] = _Result(at, _text(entry))
@@ -154,26 +182,32 @@ def _match_results(
 
 
 def _turn(position: int, entry: dict[str, Any], results: dict[tuple[int, int], _Result]) -> Turn:
-    role = _string(entry.get("role"))
-    calls = tuple(
-        _tool_call(call, results.get((position, index))) for index, call in enumerate(_calls(entry))
-    )
+    role, time, start = entry.get("role"), entry.get("time"), entry.get("secondsFromStart")
+    role = role if isinstance(role, str) else ""
+    calls = _calls(entry)
     return Turn(
-        position=position,
-        role=role,
-        kind=_KINDS.get(role.lower().replace("-", "_"), "other"),
-        text=_text(entry),
-        tool_calls=calls,
-        at=_moment(entry.get("time")),
-        seconds_from_start=_seconds(entry.get("secondsFromStart")),
-        refusal=_string(entry.get("refusal")),
+        position,
+        role,
+        _kind_of(role),
+        _text(entry),
+        tuple(_tool_call(call, results.get((position, index))) for index, call in enumerate(calls))
+        if calls
+        else (),
+        None if time is None else _moment(time),
+        None if start is None else _seconds(start),
+        _string(entry.get("refusal")),
     )
 
 
-def _calls(entry: dict[str, Any]) -> list[dict[str, Any]]:
+@lru_cache(maxsize=256)
+def _kind_of(role: str) -> TurnKind:
+    return _KINDS.get(role.lower().replace("-", "_"), "other")
+
+
+def _calls(entry: dict[str, Any]) -> Sequence[dict[str, Any]]:
     calls = entry.get("tool_calls") or entry.get("toolCalls")
     if not calls:
-        return []
+        return _NO_CALLS
     return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
 
@@ -201,9 +235,9 @@ def _arguments(value: object) -> object:
 
 def _text(entry: dict[str, Any]) -> str:
     """OpenAI's `content`, the calls' `message`, a tool's `result`: the first that holds something."""
-    for key in ("content", "message", "result"):
-        text = _content(entry.get(key))
-        if text:
+    for key in _SAID_KEYS:
+        value = entry.get(key)
+        if value is not None and (text := value if isinstance(value, str) else _content(value)):
             return text
     return ""
 

@@ -58,13 +58,17 @@ class Record:
         """Over all of the payload but what is signed anew in every answer."""
         return content_hash(self.payload)
 
+    def prepare(self) -> None:
+        """Make now what is otherwise made when it is first asked for: all of it is needed to store a record."""
+        _ = self.payload_json, self.content_hash, self.words
+
     @property
-    def turns(self) -> list[Turn]:
+    def messages(self) -> list[Any]:
         raise NotImplementedError
 
     @cached_property
     def words(self) -> str:
-        return spoken_words(self.turns)
+        return spoken_words(self.messages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +88,9 @@ class SessionRecord(Record):
     customer_sip_uri: str
 
     @property
-    def turns(self) -> list[Turn]:
-        return parse_turns(self.payload.get("messages"))
+    def messages(self) -> list[Any]:
+        messages = self.payload.get("messages")
+        return messages if isinstance(messages, list) else []
 
     @cached_property
     def fingerprint(self) -> str:
@@ -124,8 +129,8 @@ class ChatRecord(Record):
     previous_chat_id: str
 
     @property
-    def turns(self) -> list[Turn]:
-        return chat_turns(self.payload)
+    def messages(self) -> list[Any]:
+        return _chat_messages(Fields(self.payload, []))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -175,7 +180,7 @@ def parse_session(payload: object, *, text_replaced: bool = False) -> SessionRec
 def parse_chat(payload: object, *, text_replaced: bool = False) -> ChatRecord:
     """Raises `BadRecord` as `parse_session` does."""
     fields = _fields(payload)
-    messages = _chat_input(fields) + fields.listed("output")
+    messages = _chat_messages(fields)
     return ChatRecord(
         **_shared(fields, messages, text_replaced),
         created_at=fields.required_time("createdAt"),
@@ -195,8 +200,7 @@ def parse_name(payload: object, kind: str) -> NameRecord:
 
 def chat_turns(payload: JsonObject) -> list[Turn]:
     """Input, then output, with positions over both."""
-    fields = Fields(payload, [])
-    return parse_turns(_chat_input(fields) + fields.listed("output"))
+    return parse_turns(_chat_messages(Fields(payload, [])))
 
 
 def _fields(payload: object) -> Fields:
@@ -220,6 +224,10 @@ def _shared(fields: Fields, messages: list[Any], text_replaced: bool) -> dict[st
         "payload": fields.payload,
         "text_replaced": text_replaced,
     }
+
+
+def _chat_messages(fields: Fields) -> list[Any]:
+    return _chat_input(fields) + fields.listed("output")
 
 
 def _chat_input(fields: Fields) -> list[Any]:

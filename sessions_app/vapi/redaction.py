@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
 
 from sessions_app.vapi.json import BadJson, dump_payload, parse_json
+from sessions_app.vapi.text import make_safe
 
 T = TypeVar("T")
 _Kind = Literal["", "secret", "variables", "parameters"]
@@ -94,17 +95,23 @@ _ESCAPED_ASCII = b"\\u00"
 
 def may_hold_secrets(body: bytes) -> bool:
     """A cheap look at a JSON text: False only if `redact` would change nothing in it."""
-    squeezed = _squeeze(body)
-    return (
-        b"://" in squeezed
-        or b"sip" in squeezed
-        or _ESCAPED_ASCII in body
-        or _TELLTALE_KEY.search(squeezed) is not None
-    )
+    # Most pages hold an address, and most of those are written plainly.
+    return b"://" in body or _may_hold_secrets(body, _squeeze(body))
+
+
+def _may_hold_secrets(body: bytes, squeezed: bytes) -> bool:
+    return b"://" in squeezed or b"sip" in squeezed or _ESCAPED_ASCII in body or _names_a_secret(squeezed)
+
+
+def _names_a_secret(squeezed: bytes) -> bool:
+    return _TELLTALE_KEY.search(squeezed) is not None
 
 
 def redact(value: T) -> T:
-    """The same JSON value with every secret replaced by `REDACTED`. What is given is not changed."""
+    """The same JSON value with every secret replaced by `REDACTED`. What is given is not changed.
+
+    Parts in which there is nothing to replace are not copied: they are the given ones.
+    """
     clean: T = _redact(value)
     return clean
 
@@ -115,23 +122,42 @@ def _redact(value: Any) -> Any:
     if isinstance(value, dict):
         return _redact_object(value)
     if isinstance(value, list):
-        return [_redact(inner) for inner in value]
+        return _redact_list(value)
     return value
+
+
+def _redact_list(entries: list[Any]) -> list[Any]:
+    clean = entries
+    for place, inner in enumerate(entries):
+        new = _redact_object(inner) if type(inner) is dict else _redact(inner)
+        if new is not inner:
+            if clean is entries:
+                clean = entries.copy()
+            clean[place] = new
+    return clean
 
 
 def _redact_object(entries: dict[str, Any]) -> dict[str, Any]:
     """The hot loop: most values are texts without a colon under keys that name no secret."""
-    clean = entries.copy()
+    clean = entries
     for key, inner in entries.items():
-        if _kind_of(key):
-            clean[key] = _redact_entry(key, inner)
-        elif not isinstance(inner, str) or ":" in inner:
-            clean[key] = _redact(inner)
+        if _KINDS[key]:
+            new = _redact_entry(key, inner)
+        elif type(inner) is str:
+            if ":" not in inner:
+                continue
+            new = _redact_text(inner)
+        else:
+            new = _redact(inner)
+        if new is not inner:
+            if clean is entries:
+                clean = entries.copy()
+            clean[key] = new
     return clean
 
 
 def _redact_entry(key: str, value: Any) -> Any:
-    kind = _kind_of(key)
+    kind = _KINDS[key]
     if kind == "secret":
         return _blank(value)
     # A tool's parameters are secrets as a list of key and value; as an object they are its JSON schema.
@@ -165,7 +191,6 @@ def _normalize(key: str) -> str:
     return key.translate(_NORMAL)
 
 
-@lru_cache(maxsize=4096)
 def _kind_of(key: str) -> _Kind:
     name = _normalize(key)
     if name in _KEEP:
@@ -177,37 +202,62 @@ def _kind_of(key: str) -> _Kind:
     return "parameters" if name == _PARAMETERS else ""
 
 
+class _Kinds(dict[str, _Kind]):
+    """What each key names; learns as it goes, and begins anew where somebody uses values as keys."""
+
+    def __missing__(self, key: str) -> _Kind:
+        if len(self) >= _MOST_KEYS:
+            self.clear()
+        kind = self[key] = _kind_of(key)
+        return kind
+
+
+_MOST_KEYS = 4096
+_KINDS = _Kinds()
+
+
 def _redact_text(text: str) -> str:
     """For texts with a colon: without one there is neither an address nor a key with its value."""
-    if '"' in text and text.lstrip()[:1] in ("{", "["):
-        text = _redact_quoted_json(text)
     if '"' in text:
-        text = _QUOTED_PAIR.sub(_fix_pair, text)
+        text = _redact_quoted(text)
     if "://" in text:
         text = _URL.sub(_fix_url, text)
-    return _SIP_PASSWORD.sub(rf"\1{REDACTED}", text) if "sip" in text.lower() else text
+    # Lower case is made of few texts only: it costs as much as all the other looks.
+    return _SIP_PASSWORD.sub(rf"\1{REDACTED}", text) if "@" in text and "sip" in text.lower() else text
+
+
+def _redact_quoted(text: str) -> str:
+    """Keys and values inside a text: in JSON, or in what was JSON before it was cut or put among words."""
+    squeezed = _squeeze(body := _bytes_of(text))
+    if text.lstrip()[:1] in ("{", "[") and _may_hold_secrets(body, squeezed):
+        text = _redact_quoted_json(text)
+        squeezed = _squeeze(_bytes_of(text))
+    return _QUOTED_PAIR.sub(_fix_pair, text) if _names_a_secret(squeezed) else text
+
+
+def _bytes_of(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
 
 
 def _redact_quoted_json(text: str) -> str:
-    if not may_hold_secrets(text.encode(errors="surrogatepass")):
-        return text
     try:
         inner = parse_json(text)
     except BadJson:
         return text
     clean = _redact(inner)
-    return text if clean == inner else dump_payload(clean)
+    # A surrogate that stood there as an escape cannot be written as a character.
+    return text if clean == inner else dump_payload(make_safe(clean)[0])
 
 
 def _fix_pair(match: re.Match[str]) -> str:
     key, between, _ = match.groups()
-    return f'"{key}{between}{REDACTED}' if _kind_of(key) == "secret" else match.group()
+    return f'"{key}{between}{REDACTED}' if _KINDS[key] == "secret" else match.group()
 
 
 def _fix_url(match: re.Match[str]) -> str:
     user, rest = match.groups()
     shown = "" if user is None else f"{REDACTED if user else ''}@"
-    return f"://{shown}{_QUERY.sub(_fix_query, rest)}"
+    return f"://{shown}{_QUERY.sub(_fix_query, rest) if '=' in rest else rest}"
 
 
 def _fix_query(match: re.Match[str]) -> str:
@@ -215,6 +265,7 @@ def _fix_query(match: re.Match[str]) -> str:
     return f"{delimiter}{name}={REDACTED}" if value and _is_secret_parameter(name) else match.group()
 
 
+@lru_cache(maxsize=1024)
 def _is_secret_parameter(name: str) -> bool:
     plain = _normalize(unquote(name)).removeprefix("amp;")
-    return plain in _QUERY_NAMES or plain.endswith(_QUERY_ENDINGS) or _kind_of(plain) == "secret"
+    return plain in _QUERY_NAMES or plain.endswith(_QUERY_ENDINGS) or _KINDS[plain] == "secret"

@@ -1,7 +1,8 @@
 """Owns how a request is tried again and what may be logged about it; must not know what is asked for."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -16,10 +17,39 @@ from urllib3.util import Retry
 # One call may sleep this long in all; a longer wait is the caller's to plan, not a worker's to sit out.
 LONGEST_SLEEP_SECONDS = 10.0
 
+# A body is read up to here. Parsed it takes several times as much memory.
+MOST_BODY_BYTES = 64_000_000
+_CHUNK_BYTES = 1 << 16
+
 RETRIED_STATUSES = (408, 429, 500, 502, 503, 504)
 
 # Told of each request's end: its status, None where no answer came, and the seconds that a 429 asks to wait.
 AfterRequest = Callable[[int | None, float | None], None]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer, read whole."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class TooLong(requests.RequestException):
+    """The body has more than MOST_BODY_BYTES; the rest was not read."""
+
+
+def read_whole(response: requests.Response) -> Reply:
+    """Read the body of a streamed answer. Raises TooLong, and what requests raises."""
+    with response:
+        chunks, size = [], 0
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MOST_BODY_BYTES:
+                raise TooLong
+    return Reply(response.status_code, response.headers, b"".join(chunks))
 
 
 def _say_nothing(_record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Owns whether a request is Vapi's: bearer token, X-Vapi-Secret or HMAC, with several secrets at once.
+"""Owns whether a request is Vapi's: bearer token, X-Vapi-Secret, HMAC or OAuth2, with several secrets at once.
 
 How Vapi signs and which defaults it has: its schemas BearerAuthenticationPlan and HMACAuthenticationPlan.
 Every secret is compared, in constant time each. Knows no database and keeps no header.
@@ -20,7 +20,9 @@ from sessions_app.vapi.times import parse_moment
 
 ALGORITHMS = ("sha256", "sha512", "sha1")
 REPLAY_WINDOW = timedelta(minutes=5)
+TOKEN_LIFETIME = timedelta(hours=1)
 VAPI_SECRET_HEADER = "X-Vapi-Secret"  # noqa: S105 - a header's name
+_DIGITS = re.compile(r"[0-9]{1,12}")
 _PLACEHOLDER = re.compile(r"\{(body|timestamp|method|url|svix-id|id)\}")
 # Svix writes several signatures in one header, apart by spaces.
 _MOST_SIGNATURES = 10
@@ -66,7 +68,8 @@ def matching_secret(delivery: Delivery, secrets: Iterable[Secret]) -> Secret | N
 
 def every_form_of(secret: str) -> list[Secret]:
     """Return the forms in which one secret from the environment is taken."""
-    return [Secret(kind, secret) for kind in _CHECKS] if secret else []
+    kinds = (SecretKind.BEARER, SecretKind.HEADER, SecretKind.HMAC)
+    return [Secret(kind.value, secret) for kind in kinds] if secret else []
 
 
 def _is_bearer(delivery: Delivery, secret: Secret) -> bool:
@@ -76,6 +79,37 @@ def _is_bearer(delivery: Delivery, secret: Secret) -> bool:
     if value[: len(prefix)].lower() == prefix.lower():
         value = value[len(prefix) :].strip()
     return _is_same(value, secret.secret)
+
+
+def issue_token(client: Secret, now: datetime) -> str:
+    """Return an access token for an OAuth2 client: when it ends, and a proof of the client's secret.
+
+    Nothing of it is kept; with the secret it is retired. RFC 6749 leaves its form to us.
+    """
+    ends = int((now + TOKEN_LIFETIME).timestamp())
+    return f"{ends}.{_proof(client, ends)}"
+
+
+def is_client(client: Secret, client_id: str, client_secret: str) -> bool:
+    is_known, is_proven = (
+        _is_same(client_id, client.option("client_id", "")),
+        _is_same(client_secret, client.secret),
+    )
+    return client.kind == SecretKind.OAUTH2 and is_known and is_proven
+
+
+def _is_issued(delivery: Delivery, secret: Secret) -> bool:
+    prefix, _, token = delivery.header("Authorization").partition(" ")
+    ends, _, proof = token.strip().partition(".")
+    if prefix.lower() != "bearer" or not _DIGITS.fullmatch(ends):
+        return False
+    has_ended = int(ends) <= delivery.at.timestamp()
+    return _is_same(proof, _proof(secret, int(ends))) and not has_ended
+
+
+def _proof(client: Secret, ends: int) -> str:
+    text = f"vapiadmin.webhook-token:{client.option('client_id', '')}:{ends}"
+    return hmac.digest(client.secret.encode(), text.encode(), "sha256").hex()
 
 
 def _is_header(delivery: Delivery, secret: Secret) -> bool:
@@ -141,4 +175,5 @@ _CHECKS: dict[str, Callable[[Delivery, Secret], bool]] = {
     SecretKind.BEARER.value: _is_bearer,
     SecretKind.HEADER.value: _is_header,
     SecretKind.HMAC.value: _is_signed,
+    SecretKind.OAUTH2.value: _is_issued,
 }

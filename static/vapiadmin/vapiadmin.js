@@ -112,7 +112,51 @@
     for (const field of document.querySelectorAll("[data-filters] :disabled")) field.disabled = false;
   }
 
+  // --- Ticked rows: all on the page at once, a range with Shift, and how many they are. ---
+  let lastTicked = null;
+
+  function ticks(form) {
+    return [...form.elements].filter((field) => field.type === "checkbox" && field.name === "id");
+  }
+
+  function countTicks() {
+    for (const form of document.querySelectorAll("form[data-ticks]")) {
+      const boxes = ticks(form), count = boxes.filter((box) => box.checked).length;
+      const all = form.querySelector("[data-tick-all]"), words = form.querySelector("[data-ticked]");
+      all.checked = count > 0 && count === boxes.length;
+      all.indeterminate = count > 0 && count < boxes.length;
+      words.dataset.none ??= words.textContent;
+      words.textContent = count ? words.dataset.ticked.replace("{n}", count) : words.dataset.none;
+      for (const button of form.querySelectorAll("[data-needs-tick]")) button.disabled = !count;
+    }
+  }
+
+  function tickRange(event) {
+    const box = event.target, form = box.form;
+    if (!form?.matches("[data-ticks]")) return;
+    const boxes = ticks(form);
+    if (box.matches("[data-tick-all]")) {
+      for (const other of boxes) other.checked = box.checked;
+    } else if (event.shiftKey && lastTicked?.form === form) {
+      const [from, to] = [boxes.indexOf(lastTicked), boxes.indexOf(box)].sort((a, b) => a - b);
+      for (const other of boxes.slice(from, to + 1)) other.checked = box.checked;
+    }
+    if (boxes.includes(box)) lastTicked = box;
+    countTicks();
+  }
+
+  // --- Whoever types a value means the choice that it belongs to. ---
+  function meanChoice(event) {
+    const choice = event.target.closest("[data-choices] .va-choice");
+    const radio = choice && event.target.type !== "radio" && choice.querySelector("input[type=radio]");
+    if (radio) radio.checked = true;
+  }
+
   document.documentElement.classList.add("has-script");
+  document.addEventListener("click", tickRange);
+  document.addEventListener("input", meanChoice);
+  window.addEventListener("pageshow", countTicks);
+  document.addEventListener("htmx:afterSwap", countTicks);
   document.addEventListener("change", submitFilters);
   document.addEventListener("submit", dropEmpty);
   document.addEventListener("click", closeMenus);

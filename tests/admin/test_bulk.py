@@ -86,7 +86,7 @@ def test_ticked_rows_are_confirmed_with_a_reason(ops_client: Client, sessions: l
 
     bulks.advance(bulk.pk)
     page = ops_client.get(f"{PAGE}{bulk.pk}/live/").text
-    assert "2 of 3 queued" in page and "every 2s" in page
+    assert "1 of 3 done" in page and "every 2s" in page
     ops_client.post(f"{PAGE}{bulk.pk}/pause/")
     assert "Go on" in ops_client.get(f"{PAGE}{bulk.pk}/change/").text
     ops_client.post(f"{PAGE}{bulk.pk}/go-on/")
@@ -107,24 +107,96 @@ def test_a_failure_is_listed_and_tried_again_and_the_bulk_undone(
     Edit.objects.filter(pk=edits[0].pk).update(state="rejected", error="Vapi said no")
     bulks.finish(bulk.pk)
     page = ops_client.get(f"{PAGE}{bulk.pk}/change/").text
-    assert "Vapi said no" in page and "Retry the failed" in page
+    assert "Vapi said no" in page and "Retry the 1 failed" in page
 
     ops_client.post(f"{PAGE}{bulk.pk}/retry/")
     assert bulks.count_states(bulk) == {"applied": 2, "queued": 1}
     Edit.objects.filter(state="queued").update(state="applied")
     bulks.finish(bulk.pk)
     answer = ops_client.post(f"{PAGE}{bulk.pk}/undo/", {"reason": "Wrong"}, follow=True)
-    assert f"bulk edit {bulk.pk}</a>" in answer.text
+    assert f"Undo of bulk edit {bulk.pk}" in answer.text
     assert BulkEdit.objects.get(undoes=bulk).total == 3
 
 
 def test_a_mistake_is_said_and_nothing_kept(ops_client: Client, sessions: list[str]) -> None:
     change = {"id": "s00", "change": "name", "name": "n" * 41}
     assert "at most 40 characters" in ops_client.post(f"{PAGE}choose/", change).text
+    for by in ("", "x", "0", "-1", "99999999999"):
+        extend = {"id": "s00", "change": "extendSeconds", "extend_by": by, "extend_unit": "86400"}
+        assert "xtend by" in ops_client.post(f"{PAGE}choose/", extend).text
     assert "at least one" in ops_client.post(f"{PAGE}choose/", {}, follow=True).text
     strange = {"all": "1", "query": "no_such=1"}
     assert "not understood" in ops_client.post(f"{PAGE}choose/", strange, follow=True).text
     assert not BulkEdit.objects.exists()
+
+
+def test_deleting_many_is_typed_asked_for_and_approved_by_another(
+    ops_client: Client,
+    sign_in: Callable[[User], Client],
+    administrator: User,
+    admin_client: Client,
+    sessions: list[str],
+) -> None:
+    asker = sign_in(administrator)
+    chosen = {"id": ["s00", "s01"], "change": "delete"}
+    assert "Delete them at Vapi" not in ops_client.post(f"{PAGE}choose/", {"id": "s00"}).text
+    assert ops_client.post(f"{PAGE}choose/", chosen).status_code == 403
+    assert "can&#x27;t be undone" in asker.post(f"{PAGE}choose/", {"id": "s00"}).text.replace("'", "&#x27;")
+
+    page = asker.post(f"{PAGE}choose/", chosen, follow=True).text
+    assert "<strong>DELETE</strong>" in page and "can't be undone here" in page and "second person" in page
+    bulk = BulkEdit.objects.get()
+    for typed in ("", "3"):
+        asker.post(f"{PAGE}{bulk.pk}/confirm/", {"reason": "Test calls", "confirm": typed})
+        bulk.refresh_from_db()
+        assert bulk.state == "previewed"
+    page = asker.post(f"{PAGE}{bulk.pk}/confirm/", {"reason": "Test", "confirm": "2"}, follow=True).text
+    assert "waiting for approval" in page and "Approve:" not in page and "Take it back" in page
+    asker.post(f"{PAGE}{bulk.pk}/approve/", {"reason": "Sure"})
+    assert ops_client.post(f"{PAGE}{bulk.pk}/approve/", {"reason": "Sure"}).status_code == 403
+    assert not Edit.objects.exists() and BulkEdit.objects.get().state == "awaiting"
+
+    badge = '<span class="va-badge">1</span>'
+    assert badge in admin_client.get(SESSIONS).text
+    for client in (asker, ops_client):
+        assert "va-badge" not in client.get(SESSIONS).text
+    assert f"{PAGE}{bulk.pk}/" in admin_client.get(PAGE, {"state": "awaiting"}).text
+    assert "Approve: delete 2 sessions" in admin_client.get(f"{PAGE}{bulk.pk}/change/").text
+    admin_client.post(f"{PAGE}{bulk.pk}/approve/", {"reason": "Looked at both"})
+    bulks.advance(bulk.pk)
+    assert Edit.objects.filter(kind="delete", state="queued").count() == 2
+    Edit.objects.update(state="applied")
+    bulks.finish(bulk.pk)
+    page = asker.get(f"{PAGE}{bulk.pk}/change/").text
+    assert "Looked at both" in page and "Deletions can't be undone" in page and "Why undo" not in page
+
+
+def test_a_bulk_deletion_is_refused(
+    admin_client: Client, sessions: list[str], organization: Organization, administrator: User
+) -> None:
+    bulk = bulks.preview(organization, sessions[:2], {"delete": True}, administrator)
+    bulks.confirm(bulk, administrator, "Test calls")
+    admin_client.post(f"{PAGE}{bulk.pk}/refuse/", {"reason": ""})
+    assert BulkEdit.objects.get().state == "awaiting"
+    page = admin_client.post(f"{PAGE}{bulk.pk}/refuse/", {"reason": "They matter"}, follow=True).text
+    assert "They matter" in page and BulkEdit.objects.get().state == "refused"
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ({"change": "complete"}, {"status": "completed"}),
+        ({"change": "extendSeconds", "extend_by": "3", "extend_unit": "86400"}, {"extendSeconds": 259_200}),
+        ({"change": "expirationSeconds", "expirationSeconds": " 3600 "}, {"expirationSeconds": 3600}),
+        ({"change": "name", "name": "After"}, {"name": "After"}),
+        ({"change": "status", "status": "active"}, {"status": "active"}),
+    ],
+)
+def test_what_may_be_done_to_many(
+    ops_client: Client, sessions: list[str], given: dict[str, str], fields: dict[str, object]
+) -> None:
+    ops_client.post(f"{PAGE}choose/", {"id": "s00", **given})
+    assert BulkEdit.objects.get().fields == fields
 
 
 def test_who_may(
@@ -134,7 +206,7 @@ def test_who_may(
     assert 'form="va-bulk"' not in editor_client.get(SESSIONS).text
     for client in (editor_client, viewer_client, stranger_client):
         assert client.post(f"{PAGE}choose/", {"id": "s00"}).status_code == 403
-        for action in ("confirm", "pause", "go-on", "cancel", "retry", "undo"):
+        for action in ("confirm", "approve", "refuse", "pause", "go-on", "cancel", "retry", "undo"):
             assert client.post(f"{PAGE}{bulk.pk}/{action}/", {"reason": "x"}).status_code == 403
     assert viewer_client.get(f"{PAGE}{bulk.pk}/change/").status_code == 200
     assert stranger_client.get(f"{PAGE}{bulk.pk}/change/").status_code == 403

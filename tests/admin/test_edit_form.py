@@ -222,3 +222,22 @@ def test_with_writing_off_an_edit_is_a_draft_and_only_gets_reach_vapi(
     editor_client.post(url(session, "refetch"))
     assert {entry["method"] for entry in sandbox.journal()} <= {"GET"}
     assert Edit.objects.get().state == EditState.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"name": "x" * 41}, "Vapi takes at most 40 characters"),
+        ({"expiration_seconds": "soon"}, "Enter a whole number of seconds."),
+    ],
+)
+def test_a_refused_page_says_the_same_beside_the_field_and_where_it_says_what_is_sent(
+    editor_client: Client, session: Session, form: Callable[..., Fields], typed: Fields, words: str
+) -> None:
+    page = editor_client.post(url(session, "edit"), form(**typed)).text
+    field, preview = page.split('id="preview"')
+    assert words in field
+    assert words in preview
+    assert "PATCH" not in preview
+    assert "Nothing is changed yet" not in preview
+    assert words in editor_client.post(url(session, "edit"), {**form(**typed), "preview": "1"}).text

@@ -1,4 +1,4 @@
-"""What holds for every page: notices, sign-in, errors, and nothing that the content policy forbids."""
+"""What holds for every page: banners, sign-in, errors, and nothing that the content policy forbids."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ PAGES = (
     "/admin/sessions_app/session/session-1/edit/",
     "/admin/sessions_app/chat/",
     "/admin/sessions_app/edit/",
+    "/admin/sessions_app/bulkedit/",
     "/admin/sessions_app/costline/",
     "/admin/sessions_app/syncrun/",
     "/admin/sessions_app/organization/",

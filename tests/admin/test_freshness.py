@@ -227,7 +227,7 @@ def test_old_data_say_that_vapi_is_away(
     sandbox: SandboxProcess, synced: Organization, viewer_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _age(minutes=10)
-    monkeypatch.setattr("sessions_app.mirror.patience.TRIES", 1)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     sandbox.fault("503")
     sync_organization(synced)
     assert "The last sync failed: GET /chat: server, 503" in _banners(viewer_client)
@@ -327,7 +327,7 @@ def test_a_form_saved_without_a_key_tests_nothing(
     assert Organization.objects.get().api_key == paused.api_key
 
 
-def test_the_first_session_is_readable_five_seconds_after_a_key_is_saved(
+def test_sessions_come_in_as_soon_as_a_key_is_saved(
     sandbox: SandboxProcess,
     organization: Organization,
     admin_client: Client,
@@ -340,10 +340,9 @@ def test_the_first_session_is_readable_five_seconds_after_a_key_is_saved(
     monkeypatch.setattr(
         tasks, "send_now", lambda task, *args: worker.send(task.name.rpartition(".")[2], *args)
     )
-    start = time.monotonic()
+    # How soon: `manage.py bench fresh`.
     _save_key(admin_client, organization, sandbox.key)
-    wait_until(Session.objects.exists, 15)
-    assert time.monotonic() - start < 5
+    wait_until(Session.objects.exists)
 
 
 # The first full sync ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from sessions_app.mirror.quarantine import quarantine
 from sessions_app.models import Organization, QuarantinedRecord, SyncRun
 from sessions_app.models.runs import RunKind, RunState, Stream
 
@@ -65,3 +66,23 @@ def test_a_quarantined_record_says_why(ops_client: Client, organization: Organiz
     assert "createdAt: not a time" in page
     page = ops_client.get(f"/admin/sessions_app/quarantinedrecord/{record.pk}/change/").content.decode()
     assert "&quot;cost&quot;: 0.10" in page
+
+
+def test_a_record_without_an_id_is_settled_by_hand(
+    ops_client: Client, viewer_client: Client, client: Client, organization: Organization
+) -> None:
+    quarantine(organization, Stream.SESSIONS, remote_id="", reason="no object but null")
+    record = QuarantinedRecord.objects.get()
+    address = f"/admin/sessions_app/quarantinedrecord/{record.pk}/settle/"
+    assert ops_client.get(address).status_code == 405
+    assert viewer_client.post(address).status_code == 403
+    assert client.post(address).status_code == 302
+    assert QuarantinedRecord.objects.get().resolved_at is None
+
+    page = ops_client.post(address, follow=True).content.decode()
+
+    assert "Settled. It comes back to this list when it is met again." in page
+    assert "settled by ops" in page
+    assert "Settle by hand" not in page
+    assert "It was settled already." in ops_client.post(address, follow=True).content.decode()
+    assert ops_client.post(f"{address[:-9]}9/settle/").status_code == 404

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from sessions_app.management.bootstrap import SUPPORT
+from sessions_app.models.rights import ADMINISTRATORS, GROUPS, SUPPORT
 
 
 def test_an_administrator_makes_a_colleague(administrator: User, sign_in: Callable[[User], Client]) -> None:
@@ -48,3 +49,17 @@ def test_one_changes_ones_own_password(editor: User, sign_in: Callable[[User], C
     form = {"old_password": "editor", "new_password1": "long-enough-1", "new_password2": "long-enough-1"}
     assert sign_in(editor).post("/admin/password_change/", form).status_code == 302
     assert User.objects.get(pk=editor.pk).check_password("long-enough-1")
+
+
+def test_a_group_of_ones_own_can_be_given_every_right_of_ours(
+    admin: User, sign_in: Callable[[User], Client]
+) -> None:
+    page = sign_in(admin).get("/admin/auth/group/add/").context["adminform"].form
+    offered = set(page.fields["permissions"].queryset.values_list("codename", flat=True))
+    ours = {
+        codename
+        for model in apps.get_app_config("sessions_app").get_models()
+        for codename, _ in model._meta.permissions
+    }
+    assert ours <= offered
+    assert offered >= set(GROUPS[ADMINISTRATORS])

@@ -193,3 +193,17 @@ def test_an_id_with_odd_letters_has_a_page(editor_client: Client, organization: 
     page = editor_client.get("/admin/sessions_app/session/").content.decode()
     link = page.split("data-row-link")[0].rsplit('href="', 1)[1].split('"')[0]
     assert "a/b?c d_1" in editor_client.get(link).content.decode()
+
+
+def test_a_turn_has_an_address_and_says_how_long_it_was_waited_for(
+    editor_client: Client, organization: Organization
+) -> None:
+    turns = [
+        {**say("user", "hello"), "secondsFromStart": 1},
+        {**say("assistant", "hi"), "secondsFromStart": 2},
+    ]
+    mirror_session(organization, messages=[*turns, {**say("user", "well"), "secondsFromStart": 77.5}])
+    page = body(editor_client)
+    assert page.count("since the turn before") == 1
+    assert "after 1 min 15 s" in page.split("#turn-1")[1]
+    assert all(f'id="turn-{place}"' in page and f'href="#turn-{place}"' in page for place in range(3))

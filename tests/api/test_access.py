@@ -31,6 +31,7 @@ READS = {
     "/api/v1/costs/": Scope.COSTS_READ,
     "/api/v1/costs/summary/": Scope.COSTS_READ,
     "/api/v1/edits/": Scope.SESSIONS_READ,
+    "/api/v1/bulk-edits/": Scope.SESSIONS_READ,
     "/api/v1/sync-runs/": Scope.RUNS_READ,
     "/api/v1/coverage/": Scope.RUNS_READ,
 }

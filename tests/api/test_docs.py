@@ -26,6 +26,8 @@ def test_the_document_names_every_address(program: MakeClient) -> None:
         "/api/v1/chats/",
         "/api/v1/costs/",
         "/api/v1/edits/{edit_id}/resolve/",
+        "/api/v1/bulk-edits/",
+        "/api/v1/bulk-edits/{bulk_id}/approve/",
         "/api/v1/sync-runs/",
     }
     names = {item["name"] for item in document["paths"]["/api/v1/sessions/"]["get"]["parameters"]}

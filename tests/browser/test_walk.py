@@ -92,6 +92,8 @@ def test_find_read_correct_and_see_it_applied(product: Product, page: Page) -> N
 )
 def test_a_conflict_is_shown_and_settled(product: Product, page: Page, button: str, outcome: str) -> None:
     session_id, _, _ = a_customer(product, 1 if button == "Take theirs" else 2)
+    # Else a server message is here first, and the form itself says that it is stale.
+    product.vapi.send_webhooks("")
     sign_in(page, product, "support")
     page.goto(f"/admin/sessions_app/session/{session_id}/edit/")
     page.get_by_label("Name").fill("Named by hand")
@@ -110,6 +112,27 @@ def test_a_conflict_is_shown_and_settled(product: Product, page: Page, button: s
     wait_until(lambda: remote(product, session_id)["name"] == outcome, 20)
     open_conflicts = "SELECT count(*) FROM sessions_app_edit WHERE state = 'conflict'"
     wait_until(lambda: product.rows(open_conflicts)[0][0] == 0)
+
+
+def test_an_outcome_is_told_wherever_one_is(product: Product, page: Page) -> None:
+    session_id, _, _ = a_customer(product, 4)
+    sign_in(page, product, "support")
+    page.goto(f"/admin/sessions_app/session/{session_id}/edit/")
+    page.get_by_label("Name").fill("Told elsewhere")
+    product.vapi.fault("latency:method=PATCH,ms=4000;400:method=PATCH,count=1")
+    try:
+        page.get_by_role("button", name="Save and send").click()
+        expect(page.locator(".va-edit .va-pill").first).to_be_visible()
+        page.goto("/admin/sessions_app/chat/")
+        told = page.locator(".va-outcome", has_text=re.compile("Edit \\d+ was rejected"))
+        expect(told).to_be_visible()
+    finally:
+        product.vapi.fault("")
+    picture(page, "outcome")
+    told.get_by_role("button", name="Dismiss").click()
+    expect(told).to_have_count(0)
+    unseen = "SELECT count(*) FROM sessions_app_notice WHERE seen_at IS NULL AND cause = 'edit.rejected'"
+    wait_until(lambda: product.rows(unseen)[0][0] == 0)
 
 
 def test_wrong_input_is_told_beside_its_field_and_nothing_is_lost(product: Product, page: Page) -> None:
@@ -177,3 +200,35 @@ def test_no_secret_left_a_trace(product: Product) -> None:
         assert b"SANDBOX-SECRET" not in path.read_bytes(), path.name
     assert "SANDBOX-SECRET" not in product.logs()
     assert "SANDBOX-SECRET" not in product.output()
+
+
+def test_keys_lead_through_lists_and_conversations(product: Product, page: Page) -> None:
+    sign_in(page, product, "support")
+    page.goto("/admin/sessions_app/session/?failed_tools=true")
+    rows = page.locator("a[data-row-link]")
+    page.keyboard.press("j")
+    expect(rows.first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#session-conversation")).to_be_visible()
+    page.keyboard.press("j")
+    second = [row[0] for row in product.rows(_FAILED)][1]
+    page.wait_for_url(f"**/{second}/change/")
+
+    words = page.locator(".va-turn .va-bubble").first.inner_text().split()[0]
+    page.keyboard.press("f")
+    page.keyboard.type(words)
+    page.keyboard.press("Enter")
+    expect(page.locator(".va-find output")).to_have_text(re.compile(r"1 of \d+"))
+    expect(page.locator(".is-here")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".is-found")).to_have_count(0)
+
+    page.keyboard.press("n")
+    page.wait_for_url("**/#failed-1")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+_FAILED = "SELECT id FROM sessions_app_session WHERE failed_tool_count > 0 ORDER BY created_at DESC, id DESC"

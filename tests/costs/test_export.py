@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -22,7 +22,10 @@ MARCH = Period(date(2026, 3, 1), date(2026, 3, 31))
 
 def export(*group_by: str) -> list[dict[str, str]]:
     reader = User.objects.create_user("reader")
-    return list(csv.DictReader(iter_csv(summarize_costs(reader, CostQuery(MARCH, "", group_by)))))
+    report = summarize_costs(reader, CostQuery(MARCH, "", group_by))
+    return list(
+        csv.DictReader(iter_csv(report, {"sessions": datetime(2026, 4, 1, tzinfo=UTC), "chats": None}))
+    )
 
 
 @pytest.mark.django_db
@@ -37,6 +40,7 @@ def test_amounts_are_exact_and_plain() -> None:
     assert (row["line_count"], row["lines_without_cost_count"]) == ("2", "1")
     assert (row["first_day"], row["last_day"], row["time_zone"]) == ("2026-03-01", "2026-03-31", "UTC")
     assert row["included"] == INCLUDED
+    assert row["complete_as_of"] == "2026-04-01T00:00:00.000Z"
 
 
 @pytest.mark.django_db

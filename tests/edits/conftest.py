@@ -15,6 +15,7 @@ from sessions_app.models import Edit, Organization, Session
 from sessions_app.models.requests import Budget
 from sessions_app.vapi import Fetched, VapiClient
 from tests.sandbox_process import SandboxProcess
+from vapiadmin.celery import app
 
 Queue = Callable[..., Edit]
 
@@ -61,6 +62,18 @@ def make_due() -> Callable[[Edit], None]:
 @pytest.fixture
 def expire_claim() -> Callable[[Edit], None]:
     return lambda edit: _set(edit, claimed_until=Now() - timedelta(seconds=1))
+
+
+@pytest.fixture
+def use_broker() -> Iterator[Callable[[str], None]]:
+    """Another broker for this test alone."""
+    before = {name: app.conf[name] for name in ("broker_url", "broker_transport_options")}
+
+    def use(url: str) -> None:
+        app.conf.update(broker_url=url, broker_transport_options={})
+
+    yield use
+    app.conf.update(before)
 
 
 @pytest.fixture

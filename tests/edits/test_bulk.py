@@ -13,12 +13,15 @@ from django.test.utils import CaptureQueriesContext
 
 from sessions_app import tasks
 from sessions_app.edits import bulk as bulks
+from sessions_app.edits import trail
+from sessions_app.edits.bulk import portions
 from sessions_app.edits.claims import due_edits
 from sessions_app.edits.push import push_edit
 from sessions_app.edits.queue import queue_edit, shown_values
 from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import BulkEdit, Edit, Organization, Session
 from sessions_app.models.runs import Stream
+from tests.edits.bulk_work import work
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,20 +50,6 @@ def make(chosen: list[str], organization: Organization, editor: User) -> Callabl
     return begin
 
 
-def work(found: BulkEdit) -> None:
-    """Do what the workers would, one after the other, until nothing is left to do at once."""
-    while bulks.advance(found.pk):
-        pass
-    for lane in range(bulks.LANES):
-        while due := bulks.due_in_lane(found.pk, lane):
-            for edit_id in due:
-                push_edit(edit_id)
-            if not bulks.came_forward(due):
-                break
-    bulks.finish(found.pk)
-    found.refresh_from_db()
-
-
 def names(sandbox: SandboxProcess, ids: list[str]) -> set[str]:
     return {row["name"] for row in sandbox.truth() if row["id"] in ids}
 
@@ -75,7 +64,7 @@ def test_three_of_sixty_fail_are_tried_again_and_all_is_undone(
 
     assert bulks.count_states(bulk) == {"applied": 57, "rejected": 3}
     assert (bulk.state, bulk.finished_at is None) == ("done", False)
-    assert len(sandbox.journal("PATCH")) == 60
+    assert len(sandbox.journal()) == 2 * 60  # a GET and a PATCH for each, whatever came of it
 
     sandbox.fault("")
     assert bulks.retry_failed(bulk, editor) == 3
@@ -127,20 +116,17 @@ def test_cancelling_withdraws_what_is_not_sent(
 def test_a_worker_killed_while_it_queues_leaves_no_half_portion(
     make: Callable[..., BulkEdit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulks, "PORTION", 20)
+    monkeypatch.setattr(portions, "PORTION", 20)
     bulk = make(name="After")
     assert bulks.advance(bulk.pk)
-    calls: list[int] = []
+    with monkeypatch.context() as patched:
 
-    def die_at_the_tenth(**given: Any) -> Edit:
-        calls.append(1)
-        if len(calls) == 10:
+        def die(*_: object) -> None:
             raise SystemExit
-        return queue_edit(**given)
 
-    monkeypatch.setattr(bulks, "queue_edit", die_at_the_tenth)
-    with pytest.raises(SystemExit):
-        bulks.advance(bulk.pk)
+        patched.setattr(trail, "record_many", die)
+        with pytest.raises(SystemExit):
+            bulks.advance(bulk.pk)
     assert Edit.objects.filter(bulk=bulk).count() == 20
     assert bulks.due_bulks() == []  # until the killed worker's time is over
     BulkEdit.objects.update(next_attempt_at=None)

@@ -22,18 +22,6 @@ Queue = Callable[..., Edit]
 
 
 @pytest.fixture
-def use_broker() -> Iterator[Callable[[str], None]]:
-    """Another broker for this test alone."""
-    before = {name: app.conf[name] for name in ("broker_url", "broker_transport_options")}
-
-    def use(url: str) -> None:
-        app.conf.update(broker_url=url, broker_transport_options={})
-
-    yield use
-    app.conf.update(before)
-
-
-@pytest.fixture
 def messages(use_broker: Callable[[str], None]) -> Callable[[], list[Any]]:
     """messages() takes what was enqueued so far, as (task, arguments)."""
     use_broker("memory://")

@@ -20,10 +20,11 @@ from django.db.models.functions import Now
 from sessions_app.edits import states
 from sessions_app.edits.push import push_due, push_edit
 from sessions_app.edits.queue import queue_edit, shown_values
+from sessions_app.management.databases import database_url
 from sessions_app.models import Edit, Session
 from sessions_app.models.edits import EditState
 from tests.sandbox_process import SandboxProcess
-from tests.worker_process import database_url, wait_until
+from tests.worker_process import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -213,7 +214,7 @@ def test_a_worker_killed_while_its_patch_is_under_way(
     )
     try:
         wait_until(lambda: Edit.objects.get(pk=edit.pk).sent_at is not None)
-        wait_until(lambda: any(row["name"] == "After" for row in sandbox.truth()))
+        wait_until(lambda: any(row.get("name") == "After" for row in sandbox.truth()))
     finally:
         worker.send_signal(signal.SIGKILL)
         worker.wait(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,8 @@ from sessions_app.models.organizations import WriteMode
 from sessions_app.vapi.json import parse_json
 from sessions_app.vapi.payloads import SessionRecord, parse_session
 from tests.sandbox_process import SandboxProcess
+
+pytest.register_assert_rewrite("tests.mirror.histories", "tests.mirror.truth")
 
 ORG = "org-of-the-tests"
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -50,3 +53,18 @@ def record() -> Callable[..., SessionRecord]:
         return parse_session(parse_json(json.dumps({**base, **fields})))
 
     return make
+
+
+@pytest.fixture
+def ask_freely(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[SandboxProcess], None]:
+    """ask_freely(vapi): that Vapi as at its start, asked without a budget; nobody sleeps between tries."""
+
+    def prepare(vapi: SandboxProcess) -> None:
+        vapi.reset()
+        Organization.objects.update(base_url=vapi.url, requests_per_second=100_000, concurrent_requests=100)
+        organization.refresh_from_db()
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    return prepare

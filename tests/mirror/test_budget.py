@@ -17,6 +17,7 @@ from django.urls import reverse
 
 from sessions_app.edits.push import push_edit
 from sessions_app.edits.queue import queue_edit, shown_values
+from sessions_app.management.databases import database_url
 from sessions_app.mirror import bucket, tallies
 from sessions_app.mirror.bucket import Refusal
 from sessions_app.mirror.budget import FLOORS, SLOT, Gate, OverBudget
@@ -27,7 +28,7 @@ from sessions_app.models.organizations import WriteMode
 from sessions_app.models.requests import Budget, Purpose, RequestSlot, RequestTally
 from sessions_app.vapi.errors import WritesOff
 from tests.sandbox_process import SandboxProcess
-from tests.worker_process import database_url, wait_until
+from tests.worker_process import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,9 +16,11 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from sessions_app.mirror.erasing import due_erasures, request_erasure, run_erasure
+from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.reconcile import reconcile_stream
 from sessions_app.mirror.sync import sync_organization
 from sessions_app.models import (
+    Chat,
     CostLine,
     CostRollup,
     Coverage,
@@ -26,7 +28,6 @@ from sessions_app.models import (
     Erasure,
     FieldChange,
     ForgottenId,
-    LegalHold,
     Organization,
     QuarantinedRecord,
     Session,
@@ -143,6 +144,21 @@ def test_no_sync_brings_it_back_and_the_day_is_proven(
     assert Coverage.objects.filter(stream="sessions").aggregate(n=Sum("forgotten_count"))["n"] == 1
 
 
+def test_a_new_chat_of_an_erased_session_is_not_taken(
+    sandbox: SandboxProcess, organization: Organization, theirs: str
+) -> None:
+    erase(organization)
+    said = {"sessionId": theirs, "input": f"I am {NAME} again", "output": []}
+    chat = sandbox.change("chats", fields=said)
+
+    sync_organization(organization)
+    reconcile_stream(organization, Stream.CHATS, whole=True)
+
+    assert traces() == set()
+    assert not Chat.objects.filter(pk=chat["id"]).exists()
+    assert set(Coverage.objects.filter(stream="chats").values_list("state", flat=True)) == {"proven"}
+
+
 def test_at_vapi_too(sandbox: SandboxProcess, organization: Organization, theirs: str) -> None:
     before = len(sandbox.truth("sessions"))
     erasure = erase(organization, at_vapi=True)
@@ -171,7 +187,7 @@ def test_with_writing_off_it_is_erased_here_and_says_so(
 
 
 def test_a_legal_hold_beats_it(organization: Organization, theirs: str) -> None:
-    LegalHold.objects.create(organization=organization, session_id=theirs, reason="a case")
+    set_hold(organization, "session", theirs, "a case", "Ada")
     erasure = erase(organization, at_vapi=True)
     assert (erasure.state, erasure.erased_here, erasure.erased_at_vapi) == ("partial", 0, 0)
     assert "legal hold" in erasure.note

@@ -10,6 +10,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from sessions_app.mirror.forgetting import digest_of, forgotten_among, prune_retained
+from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.reconcile import reconcile_stream
 from sessions_app.mirror.sync import sync_organization
@@ -21,7 +22,6 @@ from sessions_app.models import (
     Coverage,
     FieldChange,
     ForgottenId,
-    LegalHold,
     NumberSuffix,
     Organization,
     QuarantinedRecord,
@@ -52,7 +52,7 @@ def test_payloads_go_and_names_stay(organization: Organization, record: Record) 
     customer = {"number": "+4915112345678", "name": "Jörg"}
     write(organization, record("old", customer=customer), record("held"))
     write(organization, record("young", updatedAt=timezone.now().isoformat()))
-    LegalHold.objects.create(organization=organization, session_id="held", reason="a case")
+    set_hold(organization, "session", "held", "a case", "Ada")
 
     assert prune_retained().payloads == 1
 
@@ -68,7 +68,7 @@ def test_whole_rows_go_and_their_sums_stay(organization: Organization, record: R
     costs = [{"type": "model", "cost": 0.25}, {"type": "voice", "cost": 0.5}]
     customer = {"number": "+4915112345678"}
     write(organization, record("old", cost=0.75, costs=costs, customer=customer), record("held"))
-    LegalHold.objects.create(organization=organization, session_id="held", reason="a case")
+    set_hold(organization, "session", "held", "a case", "Ada")
 
     assert prune_retained().rows == 1
 

@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from sessions_app.mirror.pruning import BODY_DAYS, EVENT_DAYS, QUARANTINE_DAYS, RUN_DAYS, prune
+from sessions_app.mirror.holds import set_hold
+from sessions_app.mirror.pruning import prune
 from sessions_app.models import (
     FieldChange,
-    LegalHold,
     Organization,
     QuarantinedRecord,
     SyncRun,
     WebhookEvent,
 )
 from sessions_app.tasks import prune as prune_task
+from tests.search.rows import make_session
 
 pytestmark = pytest.mark.django_db
+# As an organization has them at first.
+BODY_DAYS, EVENT_DAYS, QUARANTINE_DAYS, RUN_DAYS = 30, 180, 180, 180
 
 
 def ago(days: float) -> datetime:
@@ -39,7 +42,8 @@ def change(organization: Organization, session_id: str, days: float) -> None:
 def test_history_has_the_age_limit_of_its_organization(organization: Organization) -> None:
     organization.history_retention_days = 10
     organization.save()
-    LegalHold.objects.create(organization=organization, session_id="held", reason="a case")
+    make_session(organization, "held")
+    set_hold(organization, "session", "held", "a case", "Ada")
     for session_id, days in (("old", 11), ("young", 9), ("held", 99)):
         change(organization, session_id, days)
 

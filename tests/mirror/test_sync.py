@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
 
 import pytest
 from django.db import OperationalError, connection
 
 from sessions_app.mirror.leases import LeaseTaken, hold_lease
-from sessions_app.mirror.refetch import refetch_session, stamp_missing
+from sessions_app.mirror.refetch import Unstorable, refetch_session, stamp_missing
 from sessions_app.mirror.streams import STREAMS, parse_results
 from sessions_app.mirror.sync import close_expired_runs, sync_organization, sync_stream
 from sessions_app.mirror.writer import mirror_sessions
@@ -401,7 +402,27 @@ def test_a_session_fetched_again_that_cannot_be_read_is_kept_apart(
     remote = sandbox.truth("sessions")[0]
     sandbox.change("sessions", remote["id"], {"updatedAt": "yesterday"}, touch=False)
 
-    assert refetch_session(organization, remote["id"]) is None
+    with pytest.raises(Unstorable):
+        refetch_session(organization, remote["id"])
 
     assert QuarantinedRecord.objects.get().remote_id == remote["id"]
     assert Session.objects.get(id=remote["id"]).missing_since is None
+
+
+def test_an_answer_too_long_to_be_read_is_asked_for_in_parts(
+    sandbox: SandboxProcess, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = sandbox.truth("sessions")
+    longest = max(len(json.dumps(row).encode()) for row in rows)
+    ceiling = longest * 4
+    assert sum(len(json.dumps(row)) for row in rows) > ceiling * 2
+    monkeypatch.setattr("sessions_app.vapi.transport.MOST_BODY_BYTES", ceiling)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    sync_stream(organization, Stream.SESSIONS)
+
+    assert set(Session.objects.values_list("id", flat=True)) == {row["id"] for row in rows}
+    listings = [parse_qs(entry["query"]) for entry in sandbox.journal() if entry["path"] == "/session"]
+    asked = [int(query["limit"][0]) for query in listings]
+    assert max(asked) == 1000
+    assert len([limit for limit in asked if limit < 1000]) > 3

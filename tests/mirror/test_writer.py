@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 
 from sessions_app.mirror.quarantine import quarantine
@@ -24,7 +24,7 @@ from sessions_app.models import (
     SessionPayload,
 )
 from sessions_app.models.runs import Stream
-from sessions_app.search.words import matching_session_ids
+from sessions_app.search.words import WordsRow, index_words, matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -277,3 +277,43 @@ def test_an_id_of_any_length_can_be_kept_apart(organization: Organization) -> No
 
     kept = QuarantinedRecord.objects.get()
     assert (kept.remote_id, kept.times_seen) == (long[:200], 2)
+
+
+@pytest.mark.django_db
+def test_what_somebody_left_behind_keeps_no_new_session_out(organization: Organization, record: Make) -> None:
+    """A page of which nothing is stored is inserted without a look; what is in its way is replaced all the same."""
+    SessionPayload.objects.create(session_id="s2", payload_json="{}")
+    with transaction.atomic(), connection.cursor() as cursor:
+        index_words(cursor, organization.pk, [WordsRow("session", "s3", "s3", "", "left behind")])
+
+    result = mirror_sessions(organization, [record(f"s{number}") for number in range(5)], asked_at=NOW)
+
+    assert (result.created, result.quarantined) == (5, 0)
+    assert "words of s2" in SessionPayload.objects.get(pk="s2").payload_json
+    assert set(matching_session_ids("words")) == {f"s{number}" for number in range(5)}
+    assert not matching_session_ids("behind").exists()
+    assert CostRollup.objects.filter(is_itemized=False).aggregate(total=Sum("line_count"))["total"] == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_writers_of_the_same_new_sessions_count_them_once(
+    organization: Organization, record: Make
+) -> None:
+    """Both see an empty mirror at first; each has its own amounts for the same ids."""
+    results, start = [], threading.Barrier(2)
+
+    def write(cost: float) -> None:
+        rows = [record(f"s{number}", cost=cost, costs=[line(cost)]) for number in range(200)]
+        start.wait()
+        results.append(mirror_sessions(organization, rows, asked_at=NOW + timedelta(seconds=cost)))
+        connection.close()
+
+    writers = [threading.Thread(target=write, args=(cost,)) for cost in (1, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert sum(result.created for result in results) == 200
+    assert CostLine.objects.aggregate(total=Sum("cost_usd"))["total"] == itemized_in_rollup() == 400
+    assert CostRollup.objects.filter(is_itemized=False).aggregate(total=Sum("line_count"))["total"] == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
@@ -25,8 +26,8 @@ def assert_mirror_equals(
 
     `apart` are ids that are left out on both sides: deleted at Vapi and kept here, or not to be stored.
     """
-    sessions = [row for row in sandbox.truth("sessions", key) if row["id"] not in apart]
-    chats = [row for row in sandbox.truth("chats", key) if row["id"] not in apart]
+    sessions = [storable(row) for row in sandbox.truth("sessions", key) if row["id"] not in apart]
+    chats = [storable(row) for row in sandbox.truth("chats", key) if row["id"] not in apart]
     here = {"organization": organization, "missing_since__isnull": True}
     mirrored_sessions = Session.objects.filter(**here).exclude(id__in=apart)
     mirrored_chats = Chat.objects.filter(**here).exclude(id__in=apart)
@@ -40,6 +41,15 @@ def assert_mirror_equals(
         assert_chat(remote, by_chat[remote["id"]])
     assert_costs(organization, sessions, chats, apart)
     assert check_rollup(organization) == []
+
+
+def storable(value: Any) -> Any:
+    """What a database can keep of it: U+FFFD in place of NUL and of halves of a pair."""
+    if isinstance(value, str):
+        return re.sub("[\x00\ud800-\udfff]", "\ufffd", value)
+    if isinstance(value, dict):
+        return {storable(name): storable(inner) for name, inner in value.items()}
+    return [storable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def assert_session(remote: dict[str, Any], row: Session) -> None:
@@ -148,6 +158,6 @@ def rolled_up(organization: Organization, source: str, *, is_itemized: bool) -> 
     return Decimal(rows.aggregate(total=Sum("cost_usd"))["total"] or 0)
 
 
-def dollars(value: float | None) -> Decimal | None:
+def dollars(value: float | str | None) -> Decimal | None:
     """Exact to 1e-12 from the number's shortest text, as JSON carries it."""
-    return None if value is None else Decimal(repr(value)).quantize(PICO)
+    return None if value is None else Decimal(str(value)).quantize(PICO)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django import DjangoAssertNumQueries
 
 from sessions_app.models import Organization, Session
 from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
@@ -203,3 +204,45 @@ def _plans(ordering: str, cursor: str | None, organization_id: int) -> list[str]
             database.execute(f"{word} {sql}", params)
             plans.append("\n".join(str(row) for row in database.fetchall()))
     return plans
+
+
+@pytest.fixture
+def several(organization: Organization, sessions: list[Session]) -> list[int]:
+    """Return three organizations: the 25 sessions are dealt out to two of them, ties in both; one has none."""
+    others = [Organization.objects.create(slug=slug, name=slug) for slug in ("second", "empty")]
+    Session.objects.filter(id__in=[row.id for row in sessions[::3]]).update(organization=others[0])
+    return [organization.pk, *(other.pk for other in others)]
+
+
+@pytest.mark.parametrize("limit", [1, 4, 100])
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_a_page_of_several_organizations_is_merged_from_theirs(
+    several: list[int], ordering: str, limit: int
+) -> None:
+    keyset = Keyset(KEYSET.sortable, by_organization=tuple(KEYSET.sortable))
+
+    def merged(cursor: str | None = None) -> KeysetPage[Session]:
+        return keyset.page(
+            Session.objects.all(), ordering=ordering, cursor=cursor, limit=limit, organization_ids=several
+        )
+
+    pages = [merged()]
+    while pages[-1].next_cursor:
+        pages.append(merged(pages[-1].next_cursor))
+    assert [row.id for part in pages for row in part.rows] == expected(ordering)
+    back = [pages[-1]]
+    while back[-1].previous_cursor:
+        back.append(merged(back[-1].previous_cursor))
+    assert [[row.id for row in part.rows] for part in reversed(back)] == [
+        [row.id for row in part.rows] for part in pages
+    ]
+
+
+def test_of_too_many_organizations_a_page_is_one_query(
+    several: list[int], monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    monkeypatch.setattr("sessions_app.models.keyset.MOST_ORGANIZATIONS", 2)
+    keyset = Keyset(KEYSET.sortable, by_organization=("message_count",))
+    with django_assert_num_queries(1):
+        page = keyset.page(Session.objects.all(), ordering="message_count", limit=4, organization_ids=several)
+    assert [row.id for row in page.rows] == expected("message_count")[:4]

@@ -33,6 +33,16 @@ def test_429_with_seconds_then_well_again(sandbox: SandboxProcess) -> None:
     assert [entry["fault"] for entry in sandbox.journal()] == ["429", "429", ""]
 
 
+def test_a_write_that_is_carried_out_twice(sandbox: SandboxProcess) -> None:
+    id_ = sandbox.truth()[0]["id"]
+    sandbox.fault("twice:method=PATCH,count=1")
+    first, second = rename(sandbox, id_), rename(sandbox, id_)
+    assert (first.status_code, first.json()["name"]) == (200, "Renamed")
+    assert [entry["fault"] for entry in sandbox.journal("PATCH")] == ["twice", ""]
+    assert sandbox.truth_of(id_)["updatedAt"] == second.json()["updatedAt"]
+    assert sandbox.truth_of("nobody") is None
+
+
 def test_429_with_a_date(sandbox: SandboxProcess) -> None:
     sandbox.fault("429:date=1,retry_after=120")
     answer = get(sandbox)
@@ -116,3 +126,56 @@ def test_a_specification_that_is_wrong_is_refused(sandbox: SandboxProcess, spec:
         parse_faults(spec)
     with pytest.raises(AssertionError, match="400"):
         sandbox.fault(spec)
+
+
+def test_rows_repeated_on_the_next_page(sandbox: SandboxProcess) -> None:
+    sandbox.fault("repeated:rows=2")
+    pages = [get(sandbox, f"/session?limit=5&page={page}").json()["results"] for page in (1, 2)]
+    first, second = ([row["id"] for row in rows] for rows in pages)
+    assert first[-1] == first[-2]
+    assert second[:2] == first[-3:-1]
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [("missing", "absent"), ("null", None), ("wrong", {"totalItems": -3})],
+)
+def test_metadata_that_is_odd(sandbox: SandboxProcess, how: str, told: object) -> None:
+    sandbox.fault(f"metadata:how={how}")
+    answer = get(sandbox).json()
+    found = answer.get("metadata", "absent")
+    assert len(answer["results"]) == 5
+    assert found == told or (isinstance(told, dict) and told.items() <= found.items())
+
+
+def test_a_cursor_leads_through_everything_once(sandbox: SandboxProcess) -> None:
+    assert get(sandbox, "/session?limit=5&cursor=any").status_code == 400
+    sandbox.fault("cursor")
+    path = "/session?limit=7&sortOrder=ASC"
+    seen, cursor = [], ""
+    while True:
+        answer = get(sandbox, path + (f"&cursor={cursor}" if cursor else "")).json()
+        seen += [row["id"] for row in answer["results"]]
+        cursor = answer["metadata"].get("nextCursor")
+        if not answer["results"] or not cursor:
+            break
+    assert seen == [row["id"] for row in sandbox.truth()]
+
+
+def test_a_row_that_cannot_be_written_spoils_its_answers(sandbox: SandboxProcess) -> None:
+    bad = sandbox.truth()[3]["id"]
+    sandbox.fault(f"poison:id={bad},status=502")
+    statuses = [get(sandbox, f"/session?sortOrder=ASC&limit=1&page={page}").status_code for page in (3, 4, 5)]
+    assert statuses == [200, 502, 200]
+    assert get(sandbox, f"/session/{bad}").status_code == 502
+    sandbox.fault(f"poison:id={bad},how=nan")
+    assert '"oddity":NaN' in get(sandbox, f"/session/{bad}").text
+
+
+def test_a_store_shrinks_by_retention_without_a_word(sandbox: SandboxProcess) -> None:
+    rows = sandbox.truth()
+    boundary = rows[10]["createdAt"]
+    sandbox.control("POST", "retention", {"itemsBeyondRetention": True, "before": boundary})
+    assert [row["id"] for row in sandbox.truth()] == [row["id"] for row in rows[10:]]
+    assert all(row["createdAt"] >= boundary for row in sandbox.truth("chats"))
+    assert get(sandbox).json()["metadata"]["itemsBeyondRetention"] is True

@@ -66,3 +66,17 @@ def test_messages_are_lost_and_doubled_and_told_by_some_alone(
 def test_what_cannot_be_used_is_said(url: str, auth: str, faults: str) -> None:
     with pytest.raises(BadOption):
         Target(url, auth, faults)
+
+
+def test_conversations_take_place_and_are_told(sandbox: SandboxProcess, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/told").respond_with_json({})
+    sandbox.send_webhooks(httpserver.url_for("/told"))
+    before = {row["id"] for row in sandbox.truth()}
+
+    for _ in range(2):
+        sandbox.control("POST", "conversations", {"count": 2})
+
+    new = [row for row in sandbox.truth() if row["id"] not in before]
+    assert [(row["status"], "artifact" in row) for row in new] == [("completed", True)] * 4
+    told = [message["id"] for message in sandbox.webhooks_sent() if message["type"] == "session.created"]
+    assert set(told) == {row["id"] for row in new}

@@ -251,17 +251,15 @@ def test_a_refusal_is_kept_apart() -> None:
 
 def test_the_words_to_search() -> None:
     words = spoken_words(
-        parse_turns(
-            [
-                {"role": "system", "content": "hidden"},
-                {"role": "developer", "content": "hidden"},
-                {"role": "user", "content": "asked"},
-                *answered('{"found": "result"}'),
-                {"role": "assistant", "content": None, "refusal": "refused"},
-                {"role": "narrator", "content": "other"},
-                {"role": "tool", "content": "stray"},
-            ]
-        )
+        [
+            {"role": "system", "content": "hidden"},
+            {"role": "developer", "content": "hidden"},
+            {"role": "user", "content": "asked"},
+            *answered('{"found": "result"}'),
+            {"role": "assistant", "content": None, "refusal": "refused"},
+            {"role": "narrator", "content": "other"},
+            {"role": "tool", "content": "stray"},
+        ]
     )
 
     for word in ("asked", "find", "city", "Rome", "result", "refused", "other", "stray"):
@@ -270,7 +268,7 @@ def test_the_words_to_search() -> None:
 
 
 def test_the_words_to_search_have_an_end() -> None:
-    words = spoken_words(parse_turns([{"role": "user", "content": "ü€😀" * 200_000}]))
+    words = spoken_words([{"role": "user", "content": "ü€😀" * 200_000}])
 
     assert SEARCH_BYTES - 4 < len(words.encode()) <= SEARCH_BYTES
     assert words.startswith("ü€😀")

@@ -111,6 +111,12 @@ def test_a_secret_in_json_inside_a_string_is_redacted(key: str, indent: int | No
     assert json.loads(shown["function"]["arguments"]) == {"deep": [{key: REDACTED}], "city": "Rome"}
 
 
+def test_a_lone_surrogate_beside_a_secret_in_json_inside_a_string_is_no_error() -> None:
+    shown = clean(json.dumps({"content": json.dumps({"token": SECRET, "\ud800": "\ud800"})}))
+
+    assert json.loads(shown["content"]) == {"token": REDACTED, "\ufffd": "\ufffd"}
+
+
 def test_maps_and_numbers_in_json_inside_a_string_are_redacted() -> None:
     inner = {
         "headers": {"X-Any": SECRET},

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import pytest
 
+from sessions_app.management.databases import database_url
 from sessions_app.mirror.sync import sync_organization
 from sessions_app.models import Organization, Session, WebhookEvent, WebhookSecret
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
 from tests.webhooks.conftest import ADDRESS, BEARER
-from tests.worker_process import WorkerProcess, database_url, wait_until
+from tests.worker_process import WorkerProcess, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

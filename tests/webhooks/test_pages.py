@@ -174,6 +174,18 @@ def test_what_never_came_is_counted_by_assistant(
     ]
 
 
+def test_of_messages_that_were_pruned_none_is_said_to_have_been_lost(
+    ops_client: Client, organization: Organization, token: WebhookSecret
+) -> None:
+    now = timezone.now()
+    WebhookSecret.objects.update(created_at=now - timedelta(days=20))
+    Organization.objects.update(event_retention_days=3)
+    for days in (2, 4):
+        make_session(organization, f"s{days}", assistant_id="a", created_at=now - timedelta(days=days))
+    rows = ops_client.get(f"{INBOX}arrivals/?days=7").context["rows"]
+    assert [(row.found, row.told) for row in rows] == [(1, 0)]
+
+
 def test_lost_messages_of_the_sandbox_are_seen(
     ops_client: Client, sandbox: SandboxProcess, organization: Organization, send: Send
 ) -> None:

@@ -13,8 +13,11 @@ from django.utils import timezone
 
 from sessions_app import tasks
 from sessions_app.mirror import events
+from sessions_app.mirror.forgetting import forget_rows, forgotten_among
 from sessions_app.mirror.sync import sync_organization
+from sessions_app.mirror.tables import SESSIONS
 from sessions_app.models import Budget, Chat, CostLine, Organization, QuarantinedRecord, Session, WebhookEvent
+from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.webhooks import EventState
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
@@ -113,6 +116,42 @@ def test_an_incomplete_session_is_asked_for(
     assert event.verdict == "The message does not tell all. Vapi was asked: its answer is stored."
     assert Session.objects.get().updated_at == datetime.fromisoformat(row["updatedAt"])
     assert requests(sandbox) == [f"GET /session/{row['id']}"]
+
+
+def test_of_what_was_erased_nothing_is_kept(
+    sandbox: SandboxProcess, organization: Organization, row: Row, deliver: Deliver
+) -> None:
+    deliver("session.created", row)
+    waiting = deliver("session.updated", changed(row, later=1), process=False)
+    forget_rows(organization, SESSIONS, [row["id"]], ForgottenReason.ERASED)
+    WebhookEvent.objects.filter(pk=waiting.pk).update(body_json=json.dumps({"message": {"session": row}}))
+    events.process_due()
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.body_json) == ("ignored", "")
+
+    late = deliver("session.updated", changed(row, later=2, name="Late"), process=False)
+    assert late.body_json == ""
+    events.process_due()
+    late.refresh_from_db()
+    assert (late.state, late.verdict) == ("ignored", "This session was let go here: nothing is kept.")
+    assert requests(sandbox) == []
+    assert not Session.objects.exists()
+
+
+def test_a_new_chat_of_an_erased_session_is_erased_with_it(
+    sandbox: SandboxProcess, organization: Organization, row: Row, deliver: Deliver
+) -> None:
+    deliver("session.created", row)
+    forget_rows(organization, SESSIONS, [row["id"]], ForgottenReason.ERASED)
+    chat = {**sandbox.truth("chats")[0], "sessionId": row["id"]}
+
+    event = deliver("chat.created", chat)
+
+    assert (event.state, event.body_json) == ("ignored", "")
+    assert forgotten_among(organization, "chats", [chat["id"]])
+    assert not Chat.objects.exists()
+    again = deliver("chat.created", {**chat, "output": []}, process=False)
+    assert again.body_json == ""
 
 
 def test_a_deletion_is_confirmed(sandbox: SandboxProcess, row: Row, deliver: Deliver) -> None:

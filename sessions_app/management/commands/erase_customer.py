@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from sessions_app.management.exits import FAILED, USAGE, demand_migrated
-from sessions_app.mirror.erasing import EMAIL, EXTERNAL_ID, NUMBER, WAYS, request_erasure, run_erasure
+from sessions_app.mirror.customers import EMAIL, EXTERNAL_ID, NUMBER, WAYS
+from sessions_app.mirror.erasing import request_erasure, run_erasure
 from sessions_app.models import Organization
 from sessions_app.models.forgetting import ErasureState
 

@@ -12,8 +12,8 @@ from sessions_app.mirror import forgetting, pruning
 
 class Command(BaseCommand):
     help = (
-        "Let go of what is past its age: history, server messages, quarantine, runs, and, where an organization has "
-        "a retention of its own, payloads and rows. What a legal hold keeps stays."
+        "Let go of what is past its age: history, server messages, quarantine, runs, notices, and, where an "
+        "organization has a retention of its own, payloads and rows. What a legal hold keeps stays."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -21,6 +21,6 @@ class Command(BaseCommand):
         records, kept = pruning.prune(), forgetting.prune_retained()
         self.stdout.write(
             f"{records.changes} changes, {records.bodies} message bodies, {records.events} messages, "
-            f"{records.quarantined} quarantined records, {records.runs} runs, "
+            f"{records.quarantined} quarantined records, {records.runs} runs, {records.notices} notices, "
             f"{kept.payloads} payloads and {kept.rows} rows let go."
         )

@@ -99,6 +99,7 @@ class Command(BaseCommand):
         """Broker and sandbox first; the page is up before the first sync is done."""
         if settings.EMBEDDED_BROKER:
             supervisor.add(broker(settings.CELERY_BROKER_URL, settings.VAR_DIR, _log("broker")))
+        demo = None
         if settings.DEMO:
             demo = Demo(settings.VAR_DIR)
             bootstrap_sandbox(demo.url)
@@ -114,6 +115,8 @@ class Command(BaseCommand):
         web = _child("web", [*_PYTHON, *_WEB])
         web.on_start = lambda child: wait_until(_web_answers, child, seconds=60)
         supervisor.add(web)
+        if demo and not supervisor.stopping:
+            demo.begin()
 
     def _greet(self, logins: list[Login]) -> None:
         self._say(f"\nvapiadmin is ready at {settings.PUBLIC_URL}")

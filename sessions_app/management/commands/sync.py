@@ -3,136 +3,87 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from sessions_app.management.bootstrap import DEFAULT, bootstrap_default
-from sessions_app.management.exits import FAILED, LEASE_TAKEN, USAGE, demand_migrated
+from sessions_app.management.exits import USAGE, demand_migrated
+from sessions_app.management.joiners import joiners
 from sessions_app.management.progress import Bars
-from sessions_app.mirror.sync import LeaseTaken, sync_stream
+from sessions_app.management.pulling import PullingCommand, chosen
+from sessions_app.mirror.backfill import help_backfill, is_one_writer_enough
+from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import Organization, SyncRun
-from sessions_app.models.runs import RunState, Stream
-
-_IN_ORDER = (Stream.NAMES, Stream.SESSIONS, Stream.CHATS)
+from sessions_app.models.runs import Stream
 
 
-class Command(BaseCommand):
+class Command(PullingCommand):
     help = "Pull sessions, chats and names from Vapi now."
-    epilog = (
-        "Exit: 0 all done, 1 failed or partial, 2 usage or configuration, 75 another run holds the lease."
-    )
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, epilog=self.epilog, **kwargs)
+    streams = (Stream.NAMES, Stream.SESSIONS, Stream.CHATS)
+    done = "pulled"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--organization", metavar="SLUG", help="this one alone (default: all active)")
-        parser.add_argument("--stream", choices=Stream.values, help="this one alone (default: all)")
+        super().add_arguments(parser)
         parser.add_argument("--full", action="store_true", help="walk everything, not only what was updated")
         parser.add_argument(
             "--since", type=_moment, metavar="WHEN", help="walk what was created from this ISO time on"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument(
+            "--workers",
+            type=_positive,
+            default=1,
+            metavar="N",
+            help="walk a full sync's windows in N processes side by side (PostgreSQL)",
+        )
+        parser.add_argument(
+            "--join",
+            action="store_true",
+            help="help full syncs that run elsewhere, on this machine or another, until none of their windows is free",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        demand_migrated()
-        organizations = organizations_to_pull(options["organization"])
-        streams = (Stream(options["stream"]),) if options["stream"] else _IN_ORDER
-        runs, taken = self._pull(organizations, streams, options)
-        if options["json"]:
-            self.stdout.write(json.dumps({"runs": [describe_run(run) for run in runs]}))
-        if any(run.state != RunState.SUCCEEDED for run in runs):
-            raise CommandError("not everything was pulled.", returncode=FAILED)
-        if taken:
-            raise CommandError("another run holds the lease.", returncode=LEASE_TAKEN)
-
-    def _pull(
-        self, organizations: Sequence[Organization], streams: Sequence[Stream], options: dict[str, Any]
-    ) -> tuple[list[SyncRun], bool]:
-        """Pull stream by stream; one that fails or is taken keeps none of the others from being pulled."""
-        runs: list[SyncRun] = []
-        taken = False
-        for organization in organizations:
-            for stream in streams:
-                try:
-                    with Bars(f"{organization.slug} {stream}", sys.stderr) as bar:
-                        run = sync_stream(
-                            organization, stream, full=options["full"], since=options["since"], progress=bar
-                        )
-                except LeaseTaken as holder:
-                    taken = True
-                    self.stderr.write(f"{organization.slug} {holder}")
-                    continue
-                runs.append(run)
-                self._say(run, quiet=options["json"])
-        return runs, taken
-
-    def _say(self, run: SyncRun, *, quiet: bool) -> None:
-        if not quiet:
-            self.stdout.write(
-                f"{run.organization.slug} {run.stream}: {run.state}, {run.seen} seen, {run.created} created, "
-                f"{run.updated} updated, {run.unchanged} unchanged, {run.quarantined} quarantined, "
-                f"{seconds_of(run):.1f} s"
+        if options["workers"] > 1 and is_one_writer_enough():
+            raise CommandError(
+                "--workers needs PostgreSQL: SQLite has one writer at a time.", returncode=USAGE
             )
-        if run.error:
-            self.stderr.write(f"{run.organization.slug} {run.stream}: {run.error}")
+        if options["join"]:
+            demand_migrated()
+            _join(*chosen(self.streams, options))
+            return
+        super().handle(*args, **options)
 
+    def run_stream(
+        self, organization: Organization, stream: Stream, options: dict[str, Any], bar: Bars
+    ) -> SyncRun:
+        with joiners(options["workers"] - 1, organization, stream) as invite:
+            return sync_stream(
+                organization,
+                stream,
+                full=options["full"],
+                since=options["since"],
+                progress=bar,
+                invite=invite,
+            )
 
-def describe_run(run: SyncRun) -> dict[str, object]:
-    """The shape that other programs rely on."""
-    return {
-        "organization": run.organization.slug,
-        "stream": run.stream,
-        "kind": run.kind,
-        "state": run.state,
-        "seen": run.seen,
-        "created": run.created,
-        "updated": run.updated,
-        "unchanged": run.unchanged,
-        "quarantined": run.quarantined,
-        "missing": run.missing,
-        "seconds": round(seconds_of(run), 3),
-        "error": run.error,
-    }
-
-
-def seconds_of(run: SyncRun) -> float:
-    return (run.finished_at - run.started_at).total_seconds() if run.finished_at else 0.0
-
-
-def organizations_to_pull(slug: str | None) -> list[Organization]:
-    """Return the named one, or all active ones with a key. Raises CommandError where there is none."""
-    if settings.VAPI_API_KEY and not Organization.objects.filter(is_sandbox=True).exists():
-        bootstrap_default()
-    if slug is None:
-        return _with_keys(list(Organization.objects.active()))
-    organization = Organization.objects.filter(slug=slug).first()
-    if organization is None:
-        raise CommandError(f"there is no organization {slug}.", returncode=USAGE)
-    if not _key(organization):
-        raise CommandError(f"{slug} has no API key.", returncode=USAGE)
-    return [organization]
-
-
-def _with_keys(organizations: list[Organization]) -> list[Organization]:
-    found = [organization for organization in organizations if _key(organization)]
-    if not found:
-        raise CommandError(
-            "there is nothing to pull from: set VAPI_API_KEY, or add an organization with "
-            "`manage.py add_organization`, or try the demo with `make run`.",
-            returncode=USAGE,
+    def describe(self, run: SyncRun) -> str:
+        return (
+            f"{run.seen} seen, {run.created} created, {run.updated} updated, {run.unchanged} unchanged, "
+            f"{run.quarantined} quarantined"
         )
-    return found
 
 
-def _key(organization: Organization) -> str:
-    return settings.VAPI_API_KEY if organization.slug == DEFAULT else organization.api_key
+def _join(organizations: Sequence[Organization], streams: Sequence[Stream]) -> None:
+    for organization in organizations:
+        for stream in streams:
+            help_backfill(organization, stream)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _moment(text: str) -> datetime:
