@@ -105,7 +105,7 @@ def read_answer(method: str, path: str, asked_at: datetime, response: Reply) -> 
         _raise_refusal(method, path, response)
     content = response.content
     try:
-        body = parse_json(content.decode("utf-8-sig"))
+        body = parse_json(content)
     except ValueError:
         pass
     else:
@@ -238,7 +238,7 @@ def _names_no_route(words: tuple[str, ...]) -> bool:
 
 def _envelope(response: Reply) -> JsonObject | None:
     try:
-        body = parse_json(response.content.decode("utf-8-sig"))
+        body = parse_json(response.content)
     except ValueError:
         return None
     return body if isinstance(body, dict) else None

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NoReturn
 
+import msgspec
 import orjson
 
 JsonObject = dict[str, Any]
@@ -20,13 +21,22 @@ def _reject_constant(name: str) -> NoReturn:
     raise BadJson(f"{name} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_reject_constant)
+# The quick one is stricter (it takes no lone surrogate): the patient one has the last word on what it refuses.
+_quick_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_patient_decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_reject_constant)
 
 
-def parse_json(text: str) -> Any:
-    """Any JSON text. Raises `BadJson` also for what Python alone cannot hold: too deep, too many digits."""
+def parse_json(text: str | bytes) -> Any:
+    """Any JSON text; bytes are UTF-8 and may open with a byte order mark.
+
+    Raises `BadJson` also for what Python alone cannot hold: too deep, too many digits.
+    """
     try:
-        return _decoder.decode(text)
+        return _quick_decoder.decode(text)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+        pass
+    try:
+        return _patient_decoder.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except BadJson:
         raise
     except (ValueError, ArithmeticError, RecursionError) as error:
