@@ -12,7 +12,6 @@ from collections.abc import Callable
 from django.db import connection
 from django.db.models import QuerySet
 
-from sessions_app.mirror.ahead import ahead
 from sessions_app.mirror.connection import NoKey, open_client
 from sessions_app.mirror.leases import HeldLease, LeaseLost, unheld
 from sessions_app.mirror.ledger import read_counts
@@ -134,8 +133,9 @@ def _walk(
 def _walk_listing(pull: Pull, window: HeldWindow, lease: HeldLease | None, deadline: float | None) -> bool:
     """Return False where the window was cut meanwhile."""
     is_first = True
-    with ahead(pull.read(pull.walk(window.listing))) as coming:
-        for reading in coming:
+    # With a deadline, what was asked for ahead would mostly be thrown away.
+    with pull.readings(pull.walk(window.listing), far_ahead=deadline is None) as readings:
+        for reading in readings:
             step = reading.step
             pull.store(reading)
             if lease:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from sessions_app.mirror.ahead import ahead
 from sessions_app.mirror.ledger import count
 from sessions_app.mirror.pinning import Pin
 from sessions_app.mirror.streams import STREAMS, BadResult, StreamSpec, parse_results, store_answer
@@ -66,13 +67,23 @@ class Pull:
         self._pin.check([org_id for row in page.results if isinstance(org_id := row.get("orgId"), str)])
         return page
 
-    def read(self, walk: Walk) -> Iterator[Reading]:
-        """Give each answer as the writer takes it. Meant to be read ahead, while the one before it is stored.
-
-        Where most of what came last was news, what the writer will want of the next records is made here as well:
-        it would wait for that, while the database waits for it.
+    @contextmanager
+    def readings(self, walk: Walk, *, far_ahead: bool = True) -> Iterator[Iterator[Reading]]:
+        """Give each answer of a walk as the writer takes it: while one is stored, the next one is parsed, and the one
+        after that is asked for. Without `far_ahead` nothing is asked for before it is wanted.
         """
-        for step in walk.steps():
+        steps = walk.steps()
+        if not far_ahead:
+            yield self._parsed(steps)
+            return
+        with ahead(steps) as coming, ahead(self._parsed(coming)) as parsed:
+            yield parsed
+
+    def _parsed(self, steps: Iterator[Step]) -> Iterator[Reading]:
+        """Parse answers. Where most of what came last was news, what the writer will want of the next records is made
+        here as well: it would wait for that, while the database waits for it.
+        """
+        for step in steps:
             records, bad = parse_results(self._spec, step.results, step.text_replaced)
             if self._is_mostly_news:
                 for record in records:

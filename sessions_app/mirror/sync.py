@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from sessions_app.mirror.ahead import ahead
 from sessions_app.mirror.backfill import Invite, run_backfill
 from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease, is_held
@@ -96,8 +95,8 @@ def _purpose(stream: Stream, kind: RunKind) -> Purpose:
 
 def _pull_created_since(pull: Pull, since: datetime) -> None:
     """Walk a part again. It proves nothing about the rest: no window and no watermark moves."""
-    with ahead(pull.read(pull.walk(Listing(created_at_ge=since)))) as coming:
-        for reading in coming:
+    with pull.readings(pull.walk(Listing(created_at_ge=since))) as readings:
+        for reading in readings:
             if pull.run.total is None:
                 pull.run.total = reading.step.page.total_items
                 pull.run.save(update_fields=["total"])
@@ -110,8 +109,8 @@ def _pull_updated(pull: Pull, lease: HeldLease) -> None:
     assert watermark.updated_at is not None  # noqa: S101 - _kind() chose this run because it is set
     newest = watermark.updated_at
     walk = pull.walk(Listing(updated_at_ge=watermark.updated_at - OVERLAP))
-    with ahead(pull.read(walk)) as coming:
-        for reading in coming:
+    with pull.readings(walk) as readings:
+        for reading in readings:
             newest = max([newest, *pull.store(reading)])
     # A lower mark is always safe, so that a wrong updatedAt of the future is not followed.
     mark = walk.began_at or min(newest, timezone.now())

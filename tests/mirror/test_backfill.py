@@ -228,6 +228,20 @@ def test_a_helper_gives_its_place_back_after_its_time(
     assert Session.objects.count() == SyncRun.objects.get().seen == 5
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_helper_for_a_while_asks_for_nothing_that_it_will_not_store(
+    sandbox: SandboxProcess, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions_app.mirror.windows.ROWS_PER_WINDOW", 5000)
+    monkeypatch.setattr("sessions_app.mirror.walk.MAX_LIMIT", 5)
+    _open_run(organization)
+
+    assert help_backfill(organization, Stream.SESSIONS, seconds=0) is True
+
+    assert len(sandbox.journal()) == 1
+    assert Session.objects.count() == 5
+
+
 @pytest.mark.django_db
 def test_helpers_are_called_up_to_the_organizations_requests_at_once(
     organization: Organization,
