@@ -1,16 +1,17 @@
-"""Processes of this machine that join a full sync. Each ends by itself when no window is left for it."""
+"""Processes of this machine that join full syncs, stream after stream, as long as the one who forked them lives."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
-from django.conf import settings
+from django.db import connections
 
-from sessions_app.mirror.backfill import Invite
+from sessions_app.mirror.backfill import Invite, help_backfill
 from sessions_app.models import Organization
 from sessions_app.models.runs import Stream
 
@@ -18,29 +19,63 @@ from sessions_app.models.runs import Stream
 _LAST_PAGE_SECONDS = 60
 
 
-@contextmanager
-def joiners(count: int, organization: Organization, stream: Stream) -> Iterator[Invite | None]:
-    """Give what starts `count` of them, fewer where there are fewer windows, and end them afterwards."""
-    started: list[subprocess.Popen[bytes]] = []
+class Joiners:
+    """Processes that wait to be told which full sync to join. What was not forked is nobody."""
 
-    def invite(windows: int) -> None:
-        started.extend(_start(organization, stream) for _ in range(min(count, windows - 1)))
+    def __init__(self, count: int) -> None:
+        self._orders: list[Connection] = []
+        self._processes: list[BaseProcess] = []
+        # A fork would share what the parent's connections say.
+        if count:
+            connections.close_all()
+        for _ in range(count):
+            self._fork()
 
-    try:
-        yield invite if count else None
-    finally:
-        for process in started:
+    def invite(self, organization: Organization, stream: Stream) -> Invite:
+        """Return what calls as many of them as there are windows beside the caller's own."""
+
+        def call(windows: int) -> None:
+            for orders in self._orders[: windows - 1]:
+                with suppress(OSError):
+                    orders.send((organization.pk, stream.value))
+
+        return call
+
+    def end(self) -> None:
+        for process in self._processes:
             process.terminate()
-        for process in started:
-            process.wait(_LAST_PAGE_SECONDS)
+        for process in self._processes:
+            process.join(_LAST_PAGE_SECONDS)
+
+    def _fork(self) -> None:
+        fork = multiprocessing.get_context("fork")
+        heard, orders = fork.Pipe(duplex=False)
+        self._orders.append(orders)
+        process = fork.Process(target=_join, args=(heard, tuple(self._orders)), daemon=True)
+        process.start()
+        heard.close()
+        self._processes.append(process)
 
 
-def _start(organization: Organization, stream: Stream) -> subprocess.Popen[bytes]:
-    manage = Path(settings.BASE_DIR, "manage.py")
-    return subprocess.Popen(  # noqa: S603 - a command of our own
-        [sys.executable, manage, "sync", "--join", "--organization", organization.slug, "--stream", stream],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        # Ctrl-C reaches the one who called them, which ends them.
-        process_group=0,
-    )
+@contextmanager
+def joiners(count: int) -> Iterator[Joiners]:
+    """Fork `count` of them, which spares each the start of a program, and end them afterwards.
+
+    Only for a process in which nothing else is under way yet: no thread, no transaction.
+    """
+    forked = Joiners(count)
+    try:
+        yield forked
+    finally:
+        forked.end()
+
+
+def _join(heard: Connection, others: tuple[Connection, ...]) -> None:
+    # Ctrl-C reaches the one who forked us, which ends us. Where it is killed, its ends of the pipes are the last.
+    os.setpgid(0, 0)
+    for orders in others:
+        orders.close()
+    with suppress(EOFError):
+        while True:
+            organization_id, stream = heard.recv()
+            help_backfill(Organization.objects.get(pk=organization_id), Stream(stream))

@@ -282,22 +282,23 @@ def test_a_helper_that_waited_for_its_place_leaves_it_to_others(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_next_page_is_asked_for_while_one_is_written(
+def test_the_next_pages_are_asked_for_while_one_is_written(
     sandbox: SandboxProcess, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sessions_app.mirror.windows.ROWS_PER_WINDOW", 5000)
     monkeypatch.setattr("sessions_app.mirror.walk.MAX_LIMIT", 5)
     asked: list[int] = []
 
-    def wait_for_the_next(run: SyncRun) -> None:
+    def wait_for_the_next_ones(run: SyncRun) -> None:
         if not asked:
-            # The count, this page, and the one after it, which nobody has asked for by now.
-            wait_until(lambda: len(sandbox.journal()) >= 3)
+            # The count, this page, and two after it: one to be parsed meanwhile, and one that then waits.
+            wait_until(lambda: len(sandbox.journal()) >= 4)
+            time.sleep(0.2)
             asked.append(len(sandbox.journal()))
 
-    run = sync_stream(organization, Stream.SESSIONS, progress=wait_for_the_next)
+    run = sync_stream(organization, Stream.SESSIONS, progress=wait_for_the_next_ones)
 
-    assert asked == [3]
+    assert asked == [4]
     assert run.state == RunState.SUCCEEDED
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import connection
 
 from sessions_app.management.exits import USAGE, demand_migrated
-from sessions_app.management.joiners import joiners
+from sessions_app.management.joiners import Joiners, joiners
 from sessions_app.management.progress import Bars
 from sessions_app.management.pulling import PullingCommand, chosen
 from sessions_app.mirror.backfill import help_backfill, is_one_writer_enough
@@ -18,11 +21,14 @@ from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.runs import Stream
 
+_MOST_WORKERS = 4
+
 
 class Command(PullingCommand):
     help = "Pull sessions, chats and names from Vapi now."
     streams = (Stream.NAMES, Stream.SESSIONS, Stream.CHATS)
     done = "pulled"
+    _joiners: Joiners
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -33,9 +39,9 @@ class Command(PullingCommand):
         parser.add_argument(
             "--workers",
             type=_positive,
-            default=1,
             metavar="N",
-            help="walk a full sync's windows in N processes side by side (PostgreSQL)",
+            help=f"walk a full sync's windows in N processes side by side (PostgreSQL; default: one for each"
+            f" processor, at most {_MOST_WORKERS}, with --full, else 1)",
         )
         parser.add_argument(
             "--join",
@@ -44,7 +50,8 @@ class Command(PullingCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["workers"] > 1 and is_one_writer_enough():
+        workers = options["workers"] or _usual_workers(options)
+        if workers > 1 and is_one_writer_enough():
             raise CommandError(
                 "--workers needs PostgreSQL: SQLite has one writer at a time.", returncode=USAGE
             )
@@ -52,20 +59,20 @@ class Command(PullingCommand):
             demand_migrated()
             _join(*chosen(self.streams, options))
             return
-        super().handle(*args, **options)
+        with joiners(workers - 1) as self._joiners:
+            super().handle(*args, **options)
 
     def run_stream(
         self, organization: Organization, stream: Stream, options: dict[str, Any], bar: Bars
     ) -> SyncRun:
-        with joiners(options["workers"] - 1, organization, stream) as invite:
-            return sync_stream(
-                organization,
-                stream,
-                full=options["full"],
-                since=options["since"],
-                progress=bar,
-                invite=invite,
-            )
+        return sync_stream(
+            organization,
+            stream,
+            full=options["full"],
+            since=options["since"],
+            progress=bar,
+            invite=self._joiners.invite(organization, stream),
+        )
 
     def describe(self, run: SyncRun) -> str:
         return (
@@ -78,6 +85,14 @@ def _join(organizations: Sequence[Organization], streams: Sequence[Stream]) -> N
     for organization in organizations:
         for stream in streams:
             help_backfill(organization, stream)
+
+
+def _usual_workers(options: dict[str, Any]) -> int:
+    """More than one only where a full sync was asked for and this process has nothing else under way."""
+    is_alone = threading.active_count() == 1 and not connection.in_atomic_block
+    if not options["full"] or is_one_writer_enough() or not is_alone:
+        return 1
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _positive(text: str) -> int:
