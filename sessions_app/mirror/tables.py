@@ -21,6 +21,10 @@ from sessions_app.vapi.payloads import ChatRecord, SessionRecord
 
 Record = SessionRecord | ChatRecord
 
+# A named tuple's own constructor is written in Python.
+_new = tuple.__new__
+_NOT_A_DIGIT = re.compile(r"\D")
+
 COMMON_COLUMNS = (
     "id",
     "organization_id",
@@ -88,7 +92,7 @@ class MirrorTable:
 
 def digits_of(number: str) -> str:
     """Return the digits of a phone number, by which parts of it are found."""
-    return re.sub(r"\D", "", number)
+    return _NOT_A_DIGIT.sub("", number)
 
 
 def session_of(record: Record) -> str:
@@ -101,31 +105,12 @@ def line_rows(table: MirrorTable, record: Record, organization_id: int) -> list[
     source, parent_id = table.source.value, record.id
     chat_id = "" if isinstance(record, SessionRecord) else parent_id
     phone_number_id = record.phone_number_id if isinstance(record, SessionRecord) else ""
-    session_id, occurred_at = session_of(record), record.created_at
-    assistant_id, squad_id = record.assistant_id, record.squad_id
+    of_record = (organization_id, source, parent_id, session_of(record), chat_id)
+    whose = (record.created_at, record.assistant_id, record.squad_id, phone_number_id)
+    start = f"{source}:{parent_id}:"
+    # An entry's own values stand in a line as they do in the entry.
     return [
-        LineRow(
-            f"{source}:{parent_id}:{entry.position}",
-            organization_id,
-            source,
-            parent_id,
-            session_id,
-            chat_id,
-            entry.position,
-            entry.kind,
-            entry.analysis_type,
-            entry.provider,
-            entry.model,
-            entry.prompt_tokens,
-            entry.completion_tokens,
-            entry.cached_prompt_tokens,
-            entry.reasoning_tokens,
-            pico(entry.cost_usd),
-            occurred_at,
-            assistant_id,
-            squad_id,
-            phone_number_id,
-        )
+        _new(LineRow, (f"{start}{entry[0]}", *of_record, *entry[:-1], pico(entry.cost_usd), *whose))
         for entry in record.costs
     ]
 

@@ -3,7 +3,12 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from sessions_app.vapi.fields import Fields
+from sessions_app.vapi.fields import LARGEST_INTEGER, Fields
+from sessions_app.vapi.json import JsonObject
+from sessions_app.vapi.money import BadMoney, parse_usd
+
+# A named tuple's own constructor is written in Python.
+_new = tuple.__new__
 
 
 class CostEntry(NamedTuple):
@@ -23,11 +28,42 @@ class CostEntry(NamedTuple):
 
 def parse_costs(record: Fields) -> tuple[CostEntry, ...]:
     """An entry that is no object is skipped and named among the record's oddities."""
-    entries = record.entries("costs")
     return tuple(
-        _parse_cost(position, Fields(entry, record.oddities, f"costs[{position}]."))
-        for position, entry in entries
+        [
+            _usual_cost(position, entry)
+            or _parse_cost(position, Fields(entry, record.oddities, f"costs[{position}]."))
+            for position, entry in record.entries("costs")
+        ]
     )
+
+
+def _usual_cost(position: int, entry: JsonObject) -> CostEntry | None:
+    """What `_parse_cost` makes of an entry that is all as documented, quicker; None for any other."""
+    get = entry.get
+    kind, cost = get("type"), get("cost")
+    if type(kind) is not str or type(cost) is not Decimal:
+        return None
+    try:
+        cost_usd = parse_usd(cost)
+    except BadMoney:
+        return None
+    if len(entry) == 2:
+        return _new(CostEntry, (position, kind, "", "", "", None, None, None, None, cost_usd))
+    model, analysis_type = get("model"), get("analysisType", "")
+    if type(model) is not dict or type(analysis_type) is not str:
+        return None
+    provider, name = model.get("provider"), model.get("model")
+    counts = get("promptTokens"), get("completionTokens"), get("cachedPromptTokens"), get("reasoningTokens")
+    if type(provider) is not str or type(name) is not str or not _are_usual(counts):
+        return None
+    return _new(CostEntry, (position, kind, analysis_type, provider, name, *counts, cost_usd))
+
+
+def _are_usual(counts: tuple[object, ...]) -> bool:
+    for count in counts:
+        if count is not None and (type(count) is not int or not 0 <= count <= LARGEST_INTEGER):
+            return False
+    return True
 
 
 def _parse_cost(position: int, entry: Fields) -> CostEntry:

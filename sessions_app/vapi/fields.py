@@ -10,6 +10,7 @@ from sessions_app.vapi.money import BadMoney, parse_usd
 from sessions_app.vapi.times import parse_time
 
 LONGEST_ID = 200
+LARGEST_INTEGER = 2**63 - 1
 
 _TYPES: dict[type, str] = {dict: "object", list: "list", str: "string", bool: "boolean", type(None): "null"}
 
@@ -64,7 +65,7 @@ class Fields:
             self._note(key, value)
         return ""
 
-    def integer(self, key: str, most: int = 2**63 - 1) -> int | None:
+    def integer(self, key: str, most: int = LARGEST_INTEGER) -> int | None:
         """From 0 to `most`; JSON has no integers of its own, so 12.0 is one."""
         value = self.payload.get(key)
         if value is None or (type(value) is int and 0 <= value <= most):

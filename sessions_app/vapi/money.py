@@ -7,7 +7,10 @@ PICO_DOLLAR = Decimal("1e-12")
 LARGEST_USD = Decimal("999999.999999999999")
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?", re.ASCII)
-_CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
+# Where an amount certainly does not fit; between this and the largest one, rounding decides.
+_BEYOND_USD = LARGEST_USD + 1
+# The context's own method takes a third of the time that the number's takes with a context.
+_quantize = Context(prec=40, rounding=ROUND_HALF_EVEN).quantize
 
 
 class BadMoney(ValueError):
@@ -23,12 +26,12 @@ def parse_usd(value: object) -> Decimal | None:
         return None
     number = _to_decimal(value)
     # Not abs(): that rounds to the context's digits, and overflows.
-    if not number.is_finite() or number.copy_abs() > LARGEST_USD + 1:
+    if not number.is_finite() or number.copy_abs() > _BEYOND_USD:
         raise BadMoney("not a finite amount below 1,000,000 dollars")
-    rounded = number.quantize(PICO_DOLLAR, context=_CONTEXT)
-    if abs(rounded) > LARGEST_USD:
+    rounded = _quantize(number, PICO_DOLLAR)
+    if rounded.copy_abs() > LARGEST_USD:
         raise BadMoney("not a finite amount below 1,000,000 dollars")
-    return rounded or abs(rounded)
+    return rounded or rounded.copy_abs()
 
 
 def _to_decimal(value: object) -> Decimal:

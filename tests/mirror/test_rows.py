@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sessions_app.mirror.rows import insert_rows, stored_time
+from sessions_app.mirror.tables import SESSIONS, line_rows
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import Organization, QuarantinedRecord, Session
 from sessions_app.vapi.payloads import SessionRecord
@@ -111,3 +112,24 @@ def test_one_among_many_that_the_database_refuses_is_kept_apart(
     assert (result.created, result.quarantined) == (149, 1)
     assert QuarantinedRecord.objects.get().remote_id == "s077"
     assert set(Session.objects.values_list("name", flat=True)) == {"good"}
+
+
+def test_a_line_has_each_value_of_its_entry_by_name(record: Callable[..., SessionRecord]) -> None:
+    model = {"provider": "openai", "model": "gpt-4.1"}
+    counts = {"promptTokens": 1, "completionTokens": 2, "cachedPromptTokens": 3, "reasoningTokens": 4}
+    costs = ["none", {"type": "analysis", "analysisType": "summary", "model": model, "cost": 0.5} | counts]
+    session = record("s1", assistantId="a1", squadId="q1", phoneNumberId="p1", costs=costs)
+
+    (line,) = line_rows(SESSIONS, session, 7)
+
+    (entry,) = session.costs
+    shared = entry._fields[:-1]
+    assert [getattr(line, name) for name in shared] == [getattr(entry, name) for name in shared]
+    assert (line.id, line.organization_id, line.cost_pico) == ("session:s1:1", 7, 5 * 10**11)
+    assert (line.source, line.parent_id, line.session_id, line.chat_id) == ("session", "s1", "s1", "")
+    assert (line.occurred_at, line.assistant_id, line.squad_id, line.phone_number_id) == (
+        NOON,
+        "a1",
+        "q1",
+        "p1",
+    )

@@ -1,11 +1,22 @@
 """Amounts are exact from the text to the text."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sessions_app.models.fields import to_pico
 from sessions_app.vapi.json import load_payload
 from sessions_app.vapi.money import BadMoney, format_usd, parse_usd
+
+# About as long as the places that are kept, and far longer.
+near_places = st.builds(
+    lambda digits, exponent: Decimal(digits).scaleb(exponent),
+    st.integers(-(10**20), 10**20) | st.integers(-99, 99),
+    st.integers(-34, -8),
+)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +109,20 @@ def test_plain_text_has_no_exponent() -> None:
     assert format_usd(Decimal("1E-12")) == "0.000000000001"
     assert format_usd(Decimal("-0.00")) == "0"
     assert format_usd(Decimal(120)) == "120"
+
+
+@settings(max_examples=500)
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-1_000_001, max_value=1_000_001)
+    | near_places
+)
+def test_every_amount_is_rounded_once_and_exactly(number: Decimal) -> None:
+    whole = round(Fraction(number) * 10**12)  # half-even, without limits
+
+    if abs(whole) >= 10**18:
+        with pytest.raises(BadMoney):
+            parse_usd(number)
+    else:
+        dollars = parse_usd(number)
+        assert dollars is not None
+        assert Fraction(dollars) * 10**12 == whole == to_pico(dollars)
