@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -26,6 +27,9 @@ WORD_LENGTH = 200
 # Of a longer run of digits only the end is searched: it is no phone number.
 NUMBER_LENGTH = 40
 SHORTEST_PART = 3
+# Most words of a language come again and again; what is longer than this is a sentence written without spaces.
+_WORDS_KEPT = 20_000
+_LONGEST_KEPT = 24
 _VARIABLES = 900
 _TABLE = SearchText._meta.db_table
 _ID = '."id"'
@@ -43,20 +47,26 @@ class WordsRow(NamedTuple):
     said: str
 
 
-class _Folding(dict[int, str | None]):
-    """Maps a character to itself, to a space where words end, or to nothing for a diacritic; learns as it goes."""
+class _Folding(dict[int, str]):
+    """Maps a character to what it is made of, in lower case: letters and digits, a space where words end, nothing
+    for a diacritic. Learns as it goes.
 
-    def __missing__(self, code: int) -> str | None:
-        character = chr(code)
-        folded: str | None = " "
-        if unicodedata.combining(character):
-            folded = None
-        elif _is_ideograph(code):
-            folded = f" {character} "
-        elif character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}:
-            folded = character
+    One by one is as good as the text at once: what depends on its neighbours is only the order of diacritics.
+    """
+
+    def __missing__(self, code: int) -> str:
+        folded = "".join(map(_fold_character, unicodedata.normalize("NFKD", chr(code)).casefold()))
         self[code] = folded
         return folded
+
+
+def _fold_character(character: str) -> str:
+    if unicodedata.combining(character):
+        return ""
+    if _is_ideograph(ord(character)):
+        return f" {character} "
+    is_kept = character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}
+    return character if is_kept else " "
 
 
 def _is_ideograph(code: int) -> bool:
@@ -65,15 +75,19 @@ def _is_ideograph(code: int) -> bool:
 
 
 _FOLDING = _Folding()
-_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+_ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)).ljust(256)
 
 
 def fold(text: str) -> str:
     """Return `text` as words apart by spaces: lower case, without diacritics, letters and digits only."""
     if text.isascii():
-        return text.translate(_ASCII)
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    return unicodedata.normalize("NFC", decomposed.translate(_FOLDING))
+        return text.encode().translate(_ASCII).decode()
+    return unicodedata.normalize("NFC", text.translate(_FOLDING))
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _fold_word(word: str) -> str:
+    return fold(word)
 
 
 def words_of(text: str) -> list[str]:
@@ -187,19 +201,28 @@ def _cut(folded: str, size: int) -> str:
 
 def _words(text: str, size: int) -> Iterable[str]:
     """The folded words, each once and cut to WORD_LENGTH, as many as fit into `size` bytes."""
-    words = dict.fromkeys(_cut(_fold_once(text), size).split())
-    if max(map(len, words), default=0) > WORD_LENGTH:
+    folded = _cut(_fold_all(text, size), size)
+    words = dict.fromkeys(folded.split())
+    if len(folded) > WORD_LENGTH and max(map(len, words), default=0) > WORD_LENGTH:
         return dict.fromkeys(word[:WORD_LENGTH] for word in words)
     return words
 
 
-def _fold_once(text: str) -> str:
-    """Fold text that is a set of words: what is not ASCII takes long, so each word is taken once."""
+def _fold_all(text: str, size: int) -> str:
+    """Fold text that is a set of words: the plain ones first. Each is taken once where all do not fit into `size`."""
     if text.isascii():
         return fold(text)
-    words = dict.fromkeys(text.split())
-    plain = " ".join(filter(str.isascii, words))
-    return f"{fold(plain)} {fold(' '.join(word for word in words if not word.isascii()))}"
+    words = text.split()
+    folded = _fold_words(words)
+    return folded if len(folded) <= size // 4 else _fold_words(dict.fromkeys(words))
+
+
+def _fold_words(words: Iterable[str]) -> str:
+    """What is not ASCII takes long."""
+    others = [
+        _fold_word(word) if len(word) <= _LONGEST_KEPT else fold(word) for word in words if not word.isascii()
+    ]
+    return " ".join((fold(" ".join(filter(str.isascii, words))), *others))
 
 
 def matching(query: str, *, names_too: bool) -> QuerySet[SearchText]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from django.db import connection, transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sessions_app.models import NumberSuffix, Organization, SearchText
 from sessions_app.search.words import (
     SAID_BYTES,
     WordsRow,
+    _cut,
+    _is_ideograph,
+    _words,
     fold,
     index_numbers,
     index_words,
@@ -35,6 +42,44 @@ from tests.search.rows import index
 )
 def test_folds_text_to_plain_words(text: str, folded: str) -> None:
     assert " ".join(fold(text).split()) == folded
+
+
+def folded_at_once(text: str) -> str:
+    """The text as a whole, step by step, with each character looked at anew."""
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    return unicodedata.normalize("NFC", "".join(map(_kept, decomposed)))
+
+
+def _kept(character: str) -> str:
+    if unicodedata.combining(character):
+        return ""
+    if _is_ideograph(ord(character)):
+        return f" {character} "
+    is_kept = character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}
+    return character if is_kept else " "
+
+
+_CHARACTERS = st.characters() | st.sampled_from(
+    "aA1 -\u0345\u0301\u0323\u1fb3\uac01\u11a8\u0bc6\u0bbe\u3042\ufdfa\u0130ß"
+)
+
+
+@settings(max_examples=500)
+@given(st.text(_CHARACTERS, max_size=30))
+def test_characters_one_by_one_fold_as_the_whole_text(text: str) -> None:
+    assert fold(text) == folded_at_once(text)
+
+
+@settings(max_examples=500)
+@given(st.lists(st.text(_CHARACTERS, min_size=1, max_size=30), max_size=12), st.integers(0, 120))
+def test_each_word_is_taken_once_the_plain_ones_first_as_many_as_fit(some: list[str], size: int) -> None:
+    text = " ".join([*some, *some])
+    words = dict.fromkeys(text.split())
+    plain, others = filter(str.isascii, words), (word for word in words if not word.isascii())
+    ordered = text if text.isascii() else f"{' '.join(plain)} {' '.join(others)}"
+    expected = list(dict.fromkeys(_cut(folded_at_once(ordered), size).split()))
+
+    assert list(_words(text, size)) == expected
 
 
 @pytest.fixture
