@@ -7,11 +7,13 @@ page, and writes at most one statement a page.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils import timezone
@@ -75,33 +77,60 @@ def _look(payload: JsonObject, schema: Schema, notes: _Notes) -> None:
     notes.add_fields(schema.fields, payload, "")
     for name, known in schema.objects:
         inner = payload.get(name)
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and not known.issuperset(inner):
             notes.add_fields(known, inner, f"{name}.")
     for path in schema.messages:
-        _look_at_messages(payload, path, notes)
-    for cost in _objects(payload.get("costs")):
-        notes.add_fields(COST_FIELDS, cost, "costs[].")
-        if cost.get("type") not in schema.cost_kinds:
-            notes.add_word(DriftKind.COST_KIND, cost.get("type"))
+        _look_at_list(_at(payload, path), _MESSAGES, path, notes)
+    _look_at_list(payload.get("costs"), _COSTS[schema.cost_kinds], ("costs",), notes)
     status = payload.get("status")
-    if schema.statuses and status is not None and status not in schema.statuses:
+    if schema.statuses and status is not None and not _is_one_of(schema.statuses, status):
         notes.add_word(DriftKind.STATUS, status)
 
 
-def _look_at_messages(payload: JsonObject, path: tuple[str, ...], notes: _Notes) -> None:
-    value: Any = payload
+class _Entries(NamedTuple):
+    """What is known of the objects of a list: their fields, and the words that one of these holds."""
+
+    fields: frozenset[str]
+    key: str
+    words: frozenset[str]
+    kind: DriftKind
+
+    def are_all_known(self, entries: list[Any]) -> bool:
+        """Say whether there is surely nothing to note: nothing but an object has a value by name."""
+        try:
+            words = map(itemgetter(self.key), entries)
+            return self.words.issuperset(words) and self.fields.issuperset(chain.from_iterable(entries))
+        except (KeyError, TypeError):
+            return False
+
+
+_MESSAGES = _Entries(MESSAGE_FIELDS, "role", ROLES, DriftKind.ROLE)
+_COSTS = {
+    schema.cost_kinds: _Entries(COST_FIELDS, "type", schema.cost_kinds, DriftKind.COST_KIND)
+    for schema in _SCHEMAS.values()
+}
+
+
+def _look_at_list(entries: object, known: _Entries, path: tuple[str, ...], notes: _Notes) -> None:
+    if not entries or not isinstance(entries, list) or known.are_all_known(entries):
+        return
+    for entry in entries:
+        if isinstance(entry, dict):
+            notes.add_fields(known.fields, entry, f"{'.'.join(path)}[].")
+            word = entry.get(known.key)
+            if not _is_one_of(known.words, word):
+                notes.add_word(known.kind, word)
+
+
+def _is_one_of(words: frozenset[str], word: object) -> bool:
+    return isinstance(word, str) and word in words
+
+
+def _at(payload: JsonObject, path: tuple[str, ...]) -> object:
+    value: object = payload
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
-    for message in _objects(value):
-        if not MESSAGE_FIELDS.issuperset(message):
-            notes.add_fields(MESSAGE_FIELDS, message, f"{'.'.join(path)}[].")
-        if message.get("role") not in ROLES:
-            notes.add_word(DriftKind.ROLE, message.get("role"))
-
-
-def _objects(value: object) -> Iterator[JsonObject]:
-    if isinstance(value, list):
-        yield from (entry for entry in value if isinstance(entry, dict))
+    return value
 
 
 def shown_name(word: object) -> str:

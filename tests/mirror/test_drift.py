@@ -17,6 +17,7 @@ from sessions_app.mirror.writer import mirror_chats, mirror_sessions
 from sessions_app.models import Organization, SchemaDrift
 from sessions_app.models.drift import DriftKind
 from sessions_app.vapi.payloads import SessionRecord, parse_chat
+from sessions_app.vapi.schema import ROLES, SESSION
 from tests.mirror.conftest import NOON, ORG
 from tests.sandbox_process import SandboxProcess
 
@@ -69,6 +70,42 @@ def test_unknown_words_are_listed(organization: Organization, record: Make) -> N
         "narrator": (DriftKind.ROLE, 2),
         "gpu": (DriftKind.COST_KIND, 1),
     }
+
+
+@pytest.mark.parametrize("odd", [["user"], {"a": 1}, 5, None, True], ids=str)
+def test_what_is_no_word_is_noted_without_it(odd: object, organization: Organization, record: Make) -> None:
+    row = record("s1", status=odd, messages=[{"role": odd}], costs=[{"type": odd, "cost": 1}])
+    mirror_sessions(organization, [row], asked_at=NOW)
+
+    kinds = {DriftKind.ROLE, DriftKind.COST_KIND} | ({DriftKind.STATUS} if odd is not None else set())
+    noted = set(SchemaDrift.objects.values_list("kind", "name", "count"))
+    assert noted == {(kind, drift.NO_NAME, 1) for kind in kinds}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"role": "user"}, {"role": "user", "odd": 1}],
+        [{"role": "user"}, {"odd": 1, "role": "bot"}, {"role": "narrator"}],
+        [{"role": "user"}, {"content": "without a role"}],
+        [{"role": "user"}, "role", ["role"], 5, None, {"role": "narrator"}],
+        {"role": "narrator"},
+        "role",
+        ["role", "content"],
+        [{}],
+        [],
+    ],
+    ids=str,
+)
+def test_lists_of_messages_are_looked_at_whatever_is_in_them(entries: object) -> None:
+    notes = drift._Notes()
+    drift._look({"artifact": {"messages": entries}}, SESSION, notes)
+
+    messages = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    roles = [entry.get("role") for entry in messages if entry.get("role") not in ROLES]
+    expected = {("role", drift.shown_name(role)) for role in roles}
+    expected |= {("field", "artifact.messages[].odd") for entry in messages if "odd" in entry}
+    assert set(notes) == expected
 
 
 def test_it_is_counted_on_and_the_first_time_is_kept(organization: Organization, record: Make) -> None:
