@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -87,7 +87,9 @@ class Pull:
             records, bad = parse_results(self._spec, step.results, step.text_replaced)
             if self._is_mostly_news:
                 for record in records:
-                    record.prepare()
+                    # Of one record, whatever it was: the writer meets it again, and keeps that record apart.
+                    with suppress(Exception):
+                        record.prepare()
             yield Reading(step, records, bad)
 
     def store(self, reading: Reading) -> list[datetime]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from sessions_app.vapi.json import BadJson, dump_payload, parse_json
+from sessions_app.vapi.text import make_safe, may_need_safety
 from sessions_app.vapi.times import parse_time
 
 TurnKind = Literal["user", "assistant", "system", "tool", "other"]
@@ -32,7 +33,7 @@ _NO_CALLS: tuple[dict[str, Any], ...] = ()
 _TEXT_KEYS = ("text", "content", "transcript", "refusal")
 _LONGEST_FAILURE = 200
 # Spares most results the parser; a key may be written with escapes.
-_MAYBE_FAILED = re.compile(r'"(?:errors?|success|ok|status)"|\\u')
+_MAYBE_FAILED = re.compile(r'"(?:errors?"|(?:success|ok)"\s*:\s*false|status"\s*:\s*"[EeFf])|\\u')
 
 
 class ToolCall(NamedTuple):
@@ -65,6 +66,11 @@ class _Result(NamedTuple):
     text: str
 
 
+# Where the result of a call goes among the words; empty for a call that is not said, as of a system message.
+_Place = list[int]
+_Waiting = dict[str | None, list[_Place]]
+
+
 def parse_turns(messages: object) -> list[Turn]:
     """The turns of a list of messages, in order; what is no list has none, what is no object is skipped.
 
@@ -78,23 +84,72 @@ def parse_turns(messages: object) -> list[Turn]:
     return [_turn(at, entry, results) for at, entry in placed if at not in taken]
 
 
-def spoken_words(messages: list[Any]) -> str:
-    """All that a search should find: texts, tool names, arguments and results; no system messages.
+class Said(NamedTuple):
+    """What was said in messages, to search it, and what of it people should look at."""
 
-    In the order of `parse_turns`, but without making the turns: every session that comes passes here.
-    """
-    placed = [(at, entry) for at, entry in enumerate(messages) if isinstance(entry, dict)]
-    results, taken = _match_results(placed) if _may_answer(placed) else ({}, set())
-    words: list[str] = []
-    for at, entry in placed:
-        role = entry.get("role")
-        if at in taken or (isinstance(role, str) and _kind_of(role) == "system"):
+    # Texts, tool names, arguments and results; no system messages. In the order of `parse_turns`.
+    words: str
+    # How many calls `parse_turns` would say have failed.
+    failures: int
+    # There are messages, but no word, call or refusal in any of them.
+    is_silent: bool
+
+
+def look_through(messages: list[Any]) -> Said:
+    """Say what was said, in one pass and without making the turns: every session that is news passes here."""
+    said: list[str] = []
+    waiting: _Waiting = {}
+    failures = 0
+    for entry in messages:
+        if not isinstance(entry, dict):
             continue
-        words += (_text(entry), _string(entry.get("refusal")))
-        for index, call in enumerate(_calls(entry)):
-            result = results.get((at, index))
-            words += (*_named(call), result.text if result else "")
-    return cut("\n".join(filter(None, words)), SEARCH_BYTES)
+        calls = _calls(entry) if "tool_calls" in entry or "toolCalls" in entry else _NO_CALLS
+        places = _wait(calls, waiting) if calls else ()
+        if waiting and (answered := _answered(entry, waiting)) is not None:
+            text = _text(entry)
+            failures += bool(is_failure(text))
+            if answered:
+                said[answered[0]] = text
+        elif not isinstance(role := entry.get("role"), str) or _kind_of(role) != "system":
+            content = entry.get("content")
+            said.append(content if content and isinstance(content, str) else _text(entry))
+            if "refusal" in entry:
+                said.append(_string(entry["refusal"]))
+            for call, place in zip(calls, places, strict=True):
+                place.append(len(said) + 2)
+                said += (*_named(call), "")
+    words = cut("\n".join(filter(None, said)), SEARCH_BYTES)
+    return Said(words, failures, not words and _says_nothing(messages))
+
+
+def _says_nothing(messages: list[Any]) -> bool:
+    is_silent = False
+    for entry in messages:
+        if isinstance(entry, dict):
+            if _text(entry) or _calls(entry) or _string(entry.get("refusal")):
+                return False
+            is_silent = True
+    return is_silent
+
+
+def _wait(calls: Sequence[dict[str, Any]], waiting: _Waiting) -> list[_Place]:
+    places: list[_Place] = [[] for _ in calls]
+    for call, place in zip(calls, places, strict=True):
+        waiting.setdefault(_string(call.get("id")), []).append(place)
+    return places
+
+
+def _answered(entry: dict[str, Any], waiting: _Waiting) -> _Place | None:
+    """The place of the call that this is the answer to: no longer waited for."""
+    if "tool_call_id" not in entry and "toolCallId" not in entry:
+        return None
+    places = waiting.get(_answered_id(entry))
+    return places.pop(0) if places else None
+
+
+def spoken_words(messages: list[Any]) -> str:
+    """All that a search should find."""
+    return look_through(messages).words
 
 
 def _named(call: dict[str, Any]) -> tuple[str, str]:
@@ -113,32 +168,12 @@ def cut(text: str, most_bytes: int) -> str:
     return text.encode()[:most_bytes].decode(errors="ignore")
 
 
-def says_nothing(messages: list[Any]) -> bool:
-    """Whether there are messages, but no word, call or refusal in any of them."""
-    is_silent = False
-    for entry in messages:
-        if isinstance(entry, dict):
-            if _text(entry) or _calls(entry) or _string(entry.get("refusal")):
-                return False
-            is_silent = True
-    return is_silent
-
-
-def count_failures(messages: list[Any]) -> int:
-    """How many calls `parse_turns` would say have failed, without making the turns."""
-    placed = [(at, entry) for at, entry in enumerate(messages) if isinstance(entry, dict)]
-    if not _may_answer(placed):
-        return 0
-    results, _ = _match_results(placed)
-    return sum(bool(is_failure(result.text)) for result in results.values())
-
-
 def is_failure(result: str) -> str:
     """Why a tool's result means failure, in a few words; '' where it does not."""
     text = result.strip()
     if text.startswith("{") and _MAYBE_FAILED.search(text):
         try:
-            value = parse_json(text)
+            value = _parse_inner(text)
         except BadJson:
             return ""
         return _stated_failure(value) if isinstance(value, dict) else ""
@@ -152,21 +187,16 @@ def _stated_failure(value: dict[str, Any]) -> str:
         if value.get(key):
             return _plain(value[key])[:_LONGEST_FAILURE]
     said_no = value.get("success") is False or value.get("ok") is False
-    if said_no or str(value.get("status")).lower() in ("error", "failed"):
+    if said_no or _string(value.get("status")).lower() in ("error", "failed"):
         return (_plain(value.get("message")) or "the tool said that it failed")[:_LONGEST_FAILURE]
     return ""
-
-
-def _may_answer(placed: list[tuple[int, dict[str, Any]]]) -> bool:
-    """Whether any message answers a call: most conversations know no tools."""
-    return any("tool_call_id" in entry or "toolCallId" in entry for _, entry in placed)
 
 
 def _match_results(
     placed: list[tuple[int, dict[str, Any]]],
 ) -> tuple[dict[tuple[int, int], _Result], set[int]]:
     """Results by (position of the turn, index of its call), and the positions of the answers so taken."""
-    waiting: dict[str, list[tuple[int, int]]] = {}
+    waiting: dict[str | None, list[tuple[int, int]]] = {}
     results: dict[tuple[int, int], _Result] = {}
     taken: set[int] = set()
     for at, entry in placed:
@@ -174,11 +204,17 @@ def _match_results(
             waiting.setdefault(_string(call.get("id")), []).append((at, index))
         if not waiting:
             continue
-        answered = entry.get("tool_call_id") or entry.get("toolCallId")
-        if answered and isinstance(answered, str) and waiting.get(answered):
+        answered = _answered_id(entry)
+        if waiting.get(answered):
             results[waiting[answered].pop(0)] = _Result(at, _text(entry))
             taken.add(at)
     return results, taken
+
+
+def _answered_id(entry: dict[str, Any]) -> str | None:
+    """The id of the call that a message answers, if it answers one. A call without an id waits for no answer."""
+    remote_id = entry.get("tool_call_id") or entry.get("toolCallId")
+    return remote_id if remote_id and isinstance(remote_id, str) else None
 
 
 def _turn(position: int, entry: dict[str, Any], results: dict[tuple[int, int], _Result]) -> Turn:
@@ -227,10 +263,21 @@ def _arguments(value: object) -> object:
     if not isinstance(value, str):
         return "" if value is None else value
     try:
-        parsed: object = parse_json(value)
+        parsed = _parse_inner(value)
     except BadJson:
         return value
     return parsed if isinstance(parsed, dict | list) else value
+
+
+def _parse_inner(text: str) -> object:
+    """JSON inside a string. What its escapes stand for nobody has made storable yet."""
+    value: object = parse_json(text)
+    if "\\u" in text and may_need_safety(text.encode(errors="replace")):
+        try:
+            return make_safe(value)[0]
+        except RecursionError:
+            raise BadJson("too deep") from None
+    return value
 
 
 def _text(entry: dict[str, Any]) -> str:

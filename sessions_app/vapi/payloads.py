@@ -10,7 +10,7 @@ from sessions_app.vapi.costs import CostEntry, parse_costs
 from sessions_app.vapi.fields import BadRecord, Fields
 from sessions_app.vapi.fingerprints import content_hash, short_hash
 from sessions_app.vapi.json import JsonObject, dump_payload
-from sessions_app.vapi.messages import Turn, count_failures, parse_turns, says_nothing, spoken_words
+from sessions_app.vapi.messages import Said, Turn, look_through, parse_turns
 
 __all__ = [
     "BadRecord",
@@ -42,8 +42,6 @@ class Record:
     squad_id: str
     cost_usd: Decimal | None
     message_count: int
-    failed_tool_count: int
-    blank_content: bool
     costs: tuple[CostEntry, ...]
     payload: JsonObject
     text_replaced: bool
@@ -60,15 +58,28 @@ class Record:
 
     def prepare(self) -> None:
         """Make now what is otherwise made when it is first asked for: all of it is needed to store a record."""
-        _ = self.payload_json, self.content_hash, self.words
+        _ = self.payload_json, self.content_hash, self.said
 
     @property
     def messages(self) -> list[Any]:
         raise NotImplementedError
 
     @cached_property
+    def said(self) -> Said:
+        """Looked for only where it is stored: most records that come are stored already."""
+        return look_through(self.messages)
+
+    @property
     def words(self) -> str:
-        return spoken_words(self.messages)
+        return self.said.words
+
+    @property
+    def failed_tool_count(self) -> int:
+        return self.said.failures
+
+    @property
+    def blank_content(self) -> bool:
+        return self.said.is_silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,8 +229,6 @@ def _shared(fields: Fields, messages: list[Any], text_replaced: bool) -> dict[st
         "squad_id": fields.text("squadId"),
         "cost_usd": fields.usd("cost"),
         "message_count": len(messages),
-        "failed_tool_count": count_failures(messages),
-        "blank_content": says_nothing(messages),
         "costs": parse_costs(fields),
         "payload": fields.payload,
         "text_replaced": text_replaced,

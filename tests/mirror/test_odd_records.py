@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,9 @@ from sessions_app.models import (
     SessionPayload,
 )
 from sessions_app.models.runs import Stream
+from sessions_app.search.words import matching_session_ids
+from sessions_app.vapi import payloads
+from sessions_app.vapi.messages import Said, look_through
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
 
@@ -89,6 +93,43 @@ def test_what_no_database_keeps_is_replaced_and_the_rest_stays(
     assert f"before{shown}after" in payload
     assert "clean" in payload
     assert sync_stream(organization, Stream.SESSIONS, full=True).unchanged == len(vapi.truth())
+
+
+def test_what_cannot_be_looked_through_is_kept_apart_alone(
+    vapi: SandboxProcess, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a page that is made ready while the one before it is stored."""
+    monkeypatch.setattr("sessions_app.mirror.walk.MAX_LIMIT", 1)
+
+    def break_one(messages: list[Any]) -> Said:
+        if "never look" in str(messages):
+            raise TypeError
+        return look_through(messages)
+
+    monkeypatch.setattr(payloads, "look_through", break_one)
+    for _ in range(3):
+        vapi.change("sessions", "", {"messages": [{"role": "user", "content": "never look"}]})
+
+    run = sync_stream(organization, Stream.SESSIONS)
+
+    assert (run.state, run.quarantined, run.created) == ("partial", 3, len(vapi.truth()) - 3)
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\ud800"], ids=["NUL", "lone surrogate"])
+def test_json_inside_a_string_may_hold_them_too(
+    bad: str, vapi: SandboxProcess, organization: Organization
+) -> None:
+    text = json.dumps({"error": {"city": f"Rome{bad}"}})
+    calls = [{"id": "c1", "type": "function", "function": {"name": "find", "arguments": text}}]
+    answer = {"role": "tool", "tool_call_id": "c1", "content": text}
+    session = stored(
+        vapi, organization, messages=[{"role": "assistant", "content": None, "tool_calls": calls}, answer]
+    )
+
+    assert session.failed_tool_count == 1
+    assert matching_session_ids("rome").filter(parent_id=session.pk).exists()
+    assert not QuarantinedRecord.objects.exists()
+    assert_proven(vapi, organization)
 
 
 def test_blank_content_never_replaces_words(vapi: SandboxProcess, organization: Organization) -> None:
