@@ -61,11 +61,11 @@ def _columns_at(session: Session, state: PastState) -> Row:
         record = parse_session(state.payload)
     except BadRecord:
         raise NotFound("This state cannot be made again from what is kept.") from None
-    values = SESSIONS.row(record, session.organization_id, session.asked_at)
+    values = SESSIONS.row(record, session.organization_id, session.asked_at, session.synced_at)
     row = dict(zip(SESSIONS.columns, values, strict=True))
     dollars = {name: UsdField().from_db_value(row[name], None, None) for name in _DOLLARS}
     # A session without a name has '' in its column.
-    return {**row, **dollars, "name": row["name"] or "", "synced_at": session.synced_at}
+    return {**row, **dollars, "name": row["name"] or ""}
 
 
 def _note(state: PastState) -> str:

@@ -9,8 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.utils import timezone
-
 from sessions_app.costs.lines import LineRow, ReportedRow
 from sessions_app.models import Chat, ChatPayload, Session, SessionPayload
 from sessions_app.models.costs import Source
@@ -85,9 +83,11 @@ class MirrorTable:
     def payload_key(self) -> str:
         return f"{self.source.value}_id"
 
-    def row(self, record: Record, organization_id: int, asked_at: datetime) -> tuple[object, ...]:
+    def row(
+        self, record: Record, organization_id: int, asked_at: datetime, synced_at: datetime
+    ) -> tuple[object, ...]:
         """Return the values of `columns` for one record."""
-        return _common_values(record, organization_id, asked_at) + self.own_values(record)
+        return _common_values(record, organization_id, asked_at, synced_at) + self.own_values(record)
 
 
 def digits_of(number: str) -> str:
@@ -140,7 +140,9 @@ def _itemized(costs: tuple[CostEntry, ...]) -> int | None:
     return int(sum(amounts, Decimal()).scaleb(PICO)) if amounts else None
 
 
-def _common_values(record: Record, organization_id: int, asked_at: datetime) -> tuple[object, ...]:
+def _common_values(
+    record: Record, organization_id: int, asked_at: datetime, synced_at: datetime
+) -> tuple[object, ...]:
     return (
         record.id,
         organization_id,
@@ -156,7 +158,7 @@ def _common_values(record: Record, organization_id: int, asked_at: datetime) -> 
         record.fingerprint,
         record.content_hash,
         asked_at,
-        timezone.now(),
+        synced_at,
         None,
         "",
         record.blank_content,

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from sessions_app.costs.lines import LineRow, ReportedRow
 from sessions_app.costs.rollup import change_rollup, hold_report_zone
@@ -290,7 +291,8 @@ def _write(batch: _Batch, records: list[Record], *, is_hopeful: bool) -> WriteRe
 def _write_parents(cursor: CursorWrapper, batch: _Batch, records: list[Record], *, are_new: bool) -> set[str]:
     """Store the rows themselves, sorted by id. Returns the ids really written."""
     table = batch.table
-    rows = [table.row(record, batch.organization.pk, batch.asked_at) for record in records]
+    now = timezone.now()
+    rows = [table.row(record, batch.organization.pk, batch.asked_at, now) for record in records]
     if are_new:
         insert_rows(cursor, table.name, table.columns, rows)
         return {record.id for record in records}

@@ -26,10 +26,11 @@ __all__ = [
 ]
 
 DEFAULT_EXPIRATION_SECONDS = 86_400
+_DEFAULT_EXPIRATION = timedelta(seconds=DEFAULT_EXPIRATION_SECONDS)
 _MOST_SECONDS = 2**31 - 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False)
 class Record:
     """What sessions and chats share. Strings are whole and '' for none; oddities read "name: list"."""
 
@@ -46,6 +47,10 @@ class Record:
     payload: JsonObject
     text_replaced: bool
     oddities: tuple[str, ...]
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        """Takes every field at once: a frozen dataclass of its own accord sets one after the other, which is slow."""
+        self.__dict__.update(values)
 
     @cached_property
     def payload_json(self) -> str:
@@ -82,7 +87,7 @@ class Record:
         return self.said.is_silent
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False)
 class SessionRecord(Record):
     """One session. `expires_at` counts from its creation, `idle_expires_at` from its last update."""
 
@@ -132,7 +137,7 @@ class SessionRecord(Record):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False)
 class ChatRecord(Record):
     """One chat; its messages are the input and the output, not the context that came before."""
 
@@ -170,21 +175,23 @@ def parse_session(payload: object, *, text_replaced: bool = False) -> SessionRec
     created_at, updated_at = fields.required_time("createdAt"), fields.required_time("updatedAt")
     expiration_seconds = fields.integer("expirationSeconds", _MOST_SECONDS)
     return SessionRecord(
-        **_shared(fields, messages, text_replaced),
-        created_at=created_at,
-        updated_at=updated_at,
-        status=fields.text("status"),
-        expiration_seconds=expiration_seconds,
-        expires_at=_later("createdAt", created_at, expiration_seconds),
-        idle_expires_at=_later("updatedAt", updated_at, expiration_seconds),
-        phone_number_id=fields.text("phoneNumberId"),
-        customer_id=fields.text("customerId"),
-        customer_number=customer.text("number"),
-        customer_name=customer.text("name"),
-        customer_email=customer.text("email"),
-        customer_external_id=customer.text("externalId"),
-        customer_sip_uri=customer.text("sipUri"),
-        oddities=tuple(fields.oddities),
+        {
+            **_shared(fields, messages, text_replaced),
+            "created_at": created_at,
+            "updated_at": updated_at,
+            "status": fields.text("status"),
+            "expiration_seconds": expiration_seconds,
+            "expires_at": _later("createdAt", created_at, expiration_seconds),
+            "idle_expires_at": _later("updatedAt", updated_at, expiration_seconds),
+            "phone_number_id": fields.text("phoneNumberId"),
+            "customer_id": fields.text("customerId"),
+            "customer_number": customer.text("number"),
+            "customer_name": customer.text("name"),
+            "customer_email": customer.text("email"),
+            "customer_external_id": customer.text("externalId"),
+            "customer_sip_uri": customer.text("sipUri"),
+            "oddities": tuple(fields.oddities),
+        }
     )
 
 
@@ -193,12 +200,14 @@ def parse_chat(payload: object, *, text_replaced: bool = False) -> ChatRecord:
     fields = _fields(payload)
     messages = _chat_messages(fields)
     return ChatRecord(
-        **_shared(fields, messages, text_replaced),
-        created_at=fields.required_time("createdAt"),
-        updated_at=fields.required_time("updatedAt"),
-        session_id=fields.text("sessionId"),
-        previous_chat_id=fields.text("previousChatId"),
-        oddities=tuple(fields.oddities),
+        {
+            **_shared(fields, messages, text_replaced),
+            "created_at": fields.required_time("createdAt"),
+            "updated_at": fields.required_time("updatedAt"),
+            "session_id": fields.text("sessionId"),
+            "previous_chat_id": fields.text("previousChatId"),
+            "oddities": tuple(fields.oddities),
+        }
     )
 
 
@@ -248,7 +257,7 @@ def _chat_input(fields: Fields) -> list[Any]:
 
 def _later(field: str, start: datetime, seconds: int | None) -> datetime:
     try:
-        return start + timedelta(seconds=DEFAULT_EXPIRATION_SECONDS if seconds is None else seconds)
+        return start + (_DEFAULT_EXPIRATION if seconds is None else timedelta(seconds=seconds))
     except OverflowError:
         pass
     raise BadRecord(field, "out of range")

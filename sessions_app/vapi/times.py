@@ -12,6 +12,8 @@ def parse_time(value: object) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(value)
+        if at.tzinfo is UTC:
+            return at
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

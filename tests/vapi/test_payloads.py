@@ -1,6 +1,7 @@
 """Remote JSON becomes typed records: the required parts strictly, the rest whatever it is."""
 
 import time
+from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -406,3 +407,12 @@ def test_what_something_is_called(changes: Any, name: str) -> None:
     assert parse_name(BARE | changes, "assistant") == NameRecord(
         "assistant", "s1", name, NOON + timedelta(minutes=30)
     )
+
+
+@pytest.mark.parametrize("parse", [parse_session, parse_chat])
+def test_a_record_has_each_field_that_it_names_no_other_and_for_good(parse: Any) -> None:
+    record = parse(FULL)
+
+    assert set(vars(record)) == {field.name for field in fields(record)}
+    with pytest.raises(FrozenInstanceError):
+        record.name = "another"
