@@ -27,6 +27,7 @@ from sessions_app.mirror import (
     tallies,
 )
 from sessions_app.mirror.connection import NoKey
+from sessions_app.mirror.pinning import WrongOrganization
 from sessions_app.models import Edit, Organization, Watermark
 from sessions_app.models.edits import EditState
 from sessions_app.models.runs import Stream
@@ -246,10 +247,13 @@ def sweep_head(organization_id: int) -> None:
 
 @shared_task
 def take_up(organization_id: int) -> None:
-    """Try an organization's key, end its pause where Vapi takes it, and pull."""
+    """Try an organization's key, end its pause where Vapi takes it, and pull, the newest sessions before all others."""
     organization = Organization.objects.active().filter(pk=organization_id).first()
     if organization is not None:
         with suppress(VapiError, NoKey):
             pauses.take_up_again(organization, "a changed organization")
+            # What keeps these back is left to the sync to meet and to tell.
+            with suppress(VapiError, WrongOrganization):
+                freshness.read_newest(organization)
             for stream in (Stream.SESSIONS, Stream.CHATS, Stream.NAMES):
                 enqueue(sync_stream, organization.pk, stream)

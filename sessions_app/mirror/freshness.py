@@ -20,6 +20,7 @@ from django.utils.crypto import salted_hmac
 from sessions_app.mirror.connection import NoKey, open_client
 from sessions_app.mirror.moments import Work, begin
 from sessions_app.mirror.pauses import pausing
+from sessions_app.mirror.pinning import Pin
 from sessions_app.mirror.refetch import refetch_session
 from sessions_app.mirror.streams import STREAMS, StreamSpec, mirror_results, parse_results
 from sessions_app.mirror.walk import Walk
@@ -124,6 +125,23 @@ def _ask_once(list_page: Callable[[Listing], Page], listing: Listing) -> Page:
         return list_page(listing)
     except Unavailable as problem:
         raise _NotNow(problem) from None
+
+
+def read_newest(organization: Organization) -> int:
+    """Mirror the newest sessions where none is here yet, so that there is something to read before the full sync comes
+    to it. Returns how many. Raises VapiError, NoKey or WrongOrganization.
+    """
+    if Session.objects.filter(organization=organization).exists():
+        return 0
+    spec = STREAMS[Stream.SESSIONS]
+    with pausing(organization), open_client(organization, Purpose.PERSON) as client:
+        page = client.list_stream(spec.path, Listing(limit=_FIRST_LIMIT, sort_order="DESC"))
+        Pin(client, spec, organization).check(
+            [org_id for row in page.results if isinstance(org_id := row.get("orgId"), str)]
+        )
+    replaced = [place in page.text_replaced for place in range(len(page.results))]
+    records, _ = parse_results(spec, page.results, replaced)
+    return mirror_results(spec, organization, records, asked_at=page.asked_at).created
 
 
 # What a person looks for -----------------------------------------------------------------------------

@@ -11,12 +11,14 @@ from urllib.parse import parse_qs
 import pytest
 from django.utils import timezone
 
+from sessions_app import tasks
 from sessions_app.heartbeats import PERSON
 from sessions_app.mirror.connection import Paused, open_client
 from sessions_app.mirror.freshness import (
     look_up,
     questions_for,
     read_again,
+    read_newest,
     sweep_head,
     top_up,
 )
@@ -150,6 +152,29 @@ def test_a_session_of_ten_seconds_ago_is_found_within_two(
     assert top_up([synced]) == []
     assert Session.objects.filter(pk=created["id"]).exists()
     assert time.monotonic() - start < 2
+
+
+def test_the_newest_sessions_are_here_before_any_sync(
+    start_sandbox: Callable[..., SandboxProcess], organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = start_sandbox(sessions=150)
+    Organization.objects.update(base_url=sandbox.url)
+    enqueued: list[object] = []
+    monkeypatch.setattr(tasks, "send_now", lambda task, *args: enqueued.append(args))
+
+    tasks.take_up(organization.pk)
+
+    newest_first = sorted(sandbox.truth("sessions"), key=lambda row: str(row["createdAt"]), reverse=True)
+    assert set(Session.objects.values_list("id", flat=True)) == {row["id"] for row in newest_first[:100]}
+    assert enqueued == [(organization.pk, stream) for stream in ("sessions", "chats", "names")]
+    assert Organization.objects.get().vapi_org_id == newest_first[0]["orgId"]
+
+
+def test_the_newest_sessions_are_asked_for_only_where_none_is_here(
+    sandbox: SandboxProcess, synced: Organization
+) -> None:
+    assert read_newest(synced) == 0
+    assert _asked(sandbox) == []
 
 
 # What a person looks for -----------------------------------------------------------------------------
