@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from sessions_app.vapi.errors import Gone, Refused, Unavailable, Unread
 from sessions_app.vapi.json import JsonObject, parse_json
-from sessions_app.vapi.redaction import may_hold_secrets, redact
+from sessions_app.vapi.redaction import redact
 from sessions_app.vapi.text import make_safe, may_need_safety
 from sessions_app.vapi.transport import Reply, http_date, retry_after_seconds
 
@@ -83,7 +83,6 @@ class Answer:
     asked_at: datetime
     response: Reply
     body: Any
-    may_hold_secrets: bool
     may_need_safety: bool
 
     @property
@@ -91,8 +90,8 @@ class Answer:
         return http_date(self.response.headers.get("Date"))
 
     def clean(self, value: Any) -> tuple[Any, bool]:
-        if self.may_hold_secrets:
-            value = redact(value)
+        # No look at the whole body spares the walk: it costs as much, and most pages hold an address.
+        value = redact(value)
         return make_safe(value) if self.may_need_safety else (value, False)
 
     def bad_body(self) -> Unavailable:
@@ -109,8 +108,7 @@ def read_answer(method: str, path: str, asked_at: datetime, response: Reply) -> 
     except ValueError:
         pass
     else:
-        secrets, unsafe = may_hold_secrets(content), may_need_safety(content)
-        return Answer(method, path, asked_at, response, body, secrets, unsafe)
+        return Answer(method, path, asked_at, response, body, may_need_safety(content))
     # Raised out here, so that the parser's error, which holds the text, is not chained to it.
     raise _bad_body(method, path, response)
 

@@ -6,6 +6,8 @@ and keys stay, so that a reader still sees what was there; '' and null stay, bec
 """
 
 import re
+from collections.abc import Iterator
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
@@ -15,6 +17,10 @@ from sessions_app.vapi.text import make_safe
 
 T = TypeVar("T")
 _Kind = Literal["", "secret", "variables", "parameters"]
+# An object or list, the place of the node that it is in, and its key or index there; the root is at place 0.
+_Node = tuple[Any, int, Any]
+# The place of a node, a key or index in it, and what is to stand there.
+_Change = tuple[int, Any, Any]
 
 REDACTED = "[redacted]"
 
@@ -54,6 +60,8 @@ _KEEP = frozenset(
         "secretisbase64",
     }
 )
+_HARMLESS_TYPES = frozenset({type(None), bool, int, float, Decimal})
+_MOST_LEVELS = 400
 _NAMING_KEYS = frozenset({"name", "key", "id", "type", "title", "description"})
 _QUERY_ENDINGS = ("signature", "credential")
 _QUERY_NAMES = frozenset({"sig", "key", "auth", "jwt", "hmac"})
@@ -119,41 +127,89 @@ def redact(value: T) -> T:
 def _redact(value: Any) -> Any:
     if isinstance(value, str):
         return _redact_text(value) if ":" in value else value
-    if isinstance(value, dict):
-        return _redact_object(value)
-    if isinstance(value, list):
-        return _redact_list(value)
-    return value
+    return _redact_tree(value) if isinstance(value, dict | list) else value
 
 
-def _redact_list(entries: list[Any]) -> list[Any]:
-    clean = entries
-    for place, inner in enumerate(entries):
-        new = _redact_object(inner) if type(inner) is dict else _redact(inner)
-        if new is not inner:
-            if clean is entries:
-                clean = entries.copy()
-            clean[place] = new
-    return clean
-
-
-def _redact_object(entries: dict[str, Any]) -> dict[str, Any]:
-    """The hot loop: most values are texts without a colon under keys that name no secret."""
-    clean = entries
-    for key, inner in entries.items():
-        if _KINDS[key]:
-            new = _redact_entry(key, inner)
-        elif type(inner) is str:
-            if ":" not in inner:
-                continue
-            new = _redact_text(inner)
+def _redact_tree(root: Any) -> Any:
+    nodes: list[_Node] = [(root, 0, None)]
+    texts: list[_Change] = []
+    changes: list[_Change] = []
+    for place, (node, _, _) in enumerate(nodes):
+        if isinstance(node, dict):
+            _look_into_object(node, place, nodes, texts, changes)
         else:
-            new = _redact(inner)
-        if new is not inner:
-            if clean is entries:
-                clean = entries.copy()
-            clean[key] = new
-    return clean
+            _look_into_list(node, place, nodes, changes)
+    if len(nodes) > _MOST_LEVELS:
+        _check_depth(nodes)
+    if texts:
+        changes.extend(_redact_texts(texts))
+    return _with_changes(nodes, changes) if changes else root
+
+
+def _look_into_object(
+    node: dict[str, Any], place: int, nodes: list[_Node], texts: list[_Change], changes: list[_Change]
+) -> None:
+    """The hot loop: most values are texts without a colon under keys that name no secret."""
+    for key, inner in node.items():
+        if key not in _PLAIN_KEYS and _is_telling(key):
+            changes.append((place, key, _redact_entry(key, inner)))
+        elif type(inner) is str:
+            if ":" in inner:
+                texts.append((place, key, inner))
+        elif type(inner) is dict or type(inner) is list:
+            nodes.append((inner, place, key))
+        elif type(inner) not in _HARMLESS_TYPES:
+            changes.append((place, key, _redact(inner)))
+
+
+def _look_into_list(node: list[Any], place: int, nodes: list[_Node], changes: list[_Change]) -> None:
+    for index, inner in enumerate(node):
+        if type(inner) is dict or type(inner) is list:
+            nodes.append((inner, place, index))
+        elif type(inner) not in _HARMLESS_TYPES:
+            changes.append((place, index, _redact(inner)))
+
+
+def _redact_texts(texts: list[_Change]) -> Iterator[_Change]:
+    """One look at all texts that hold quotes, as tools' arguments do, costs little more than a look at one."""
+    quoted = _may_hold_secrets_inside([text for _, _, text in texts if '"' in text])
+    for place, key, text in texts:
+        if quoted if '"' in text else "://" in text or "@" in text:
+            yield place, key, _redact_text(text)
+
+
+def _may_hold_secrets_inside(texts: list[str]) -> bool:
+    body = _bytes_of("\n".join(texts))
+    return bool(body) and _may_hold_secrets(body, _squeeze(body))
+
+
+def _check_depth(nodes: list[_Node]) -> None:
+    """What stands so deep is refused: whoever follows a record level by level runs out of stack there."""
+    # No node stands deeper than the last.
+    place = len(nodes) - 1
+    for _ in range(_MOST_LEVELS):
+        place = nodes[place][1]
+    if place:
+        raise RecursionError
+
+
+def _with_changes(nodes: list[_Node], changes: list[_Change]) -> Any:
+    copies: dict[int, Any] = {}
+    for place, key, new in changes:
+        old = nodes[place][0][key]
+        if new is not old and new != old:
+            _copy_of(place, nodes, copies)[key] = new
+    return copies.get(0, nodes[0][0])
+
+
+def _copy_of(place: int, nodes: list[_Node], copies: dict[int, Any]) -> Any:
+    """A node's copy, which stands in the copy of the node that it is in, and so on up to the root."""
+    if place not in copies:
+        node, parent, key = nodes[place]
+        copies[place] = node.copy()
+        if place:
+            _copy_of(parent, nodes, copies)[key] = copies[place]
+    return copies[place]
 
 
 def _redact_entry(key: str, value: Any) -> Any:
@@ -214,13 +270,24 @@ class _Kinds(dict[str, _Kind]):
 
 _MOST_KEYS = 4096
 _KINDS = _Kinds()
+# Those of them that name nothing: a look into a set is the quickest there is.
+_PLAIN_KEYS: set[str] = set()
+
+
+def _is_telling(key: str) -> bool:
+    if _KINDS[key]:
+        return True
+    if len(_PLAIN_KEYS) >= _MOST_KEYS:
+        _PLAIN_KEYS.clear()
+    _PLAIN_KEYS.add(key)
+    return False
 
 
 def _redact_text(text: str) -> str:
     """For texts with a colon: without one there is neither an address nor a key with its value."""
     if '"' in text:
         text = _redact_quoted(text)
-    if "://" in text:
+    if "://" in text and ("@" in text or "=" in text):
         text = _URL.sub(_fix_url, text)
     # Lower case is made of few texts only: it costs as much as all the other looks.
     return _SIP_PASSWORD.sub(rf"\1{REDACTED}", text) if "@" in text and "sip" in text.lower() else text

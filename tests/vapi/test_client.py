@@ -151,6 +151,17 @@ def test_an_entry_that_is_no_object_is_set_aside(httpserver: HTTPServer, client:
     assert "s3cr3t" not in repr(page.broken)
 
 
+def test_an_entry_that_is_too_deep_to_follow_is_set_aside(httpserver: HTTPServer, client: VapiClient) -> None:
+    deep = '{"a":' * 500 + '{"token": "s3cr3t"}' + "}" * 500
+    body = f'{{"results": [{{"id": "a"}}, {deep}, {{"id": "b", "token": "s3cr3t"}}]}}'
+    httpserver.expect_request("/session").respond_with_data(body, content_type="application/json")
+
+    page = client.list_sessions(Listing())
+
+    assert page.results == [{"id": "a"}, {"id": "b", "token": "[redacted]"}]
+    assert [(broken.index, broken.type) for broken in page.broken] == [(1, "object")]
+
+
 @pytest.mark.parametrize(
     "metadata", [None, [], "x", {}, {"totalItems": "7", "hasNextPage": 1}, {"totalItems": True}]
 )

@@ -73,7 +73,7 @@ def nest(value: Any, depth: int) -> Any:
 
 
 def clean(body: str) -> Any:
-    """As the client does it: the walk only where the look at the body asks for it."""
+    """As for a server message: the walk only where the look at the body asks for it."""
     return redact(parse_json(body)) if may_hold_secrets(body.encode()) else parse_json(body)
 
 
@@ -307,6 +307,59 @@ def test_the_look_at_the_body_never_misses_what_the_walk_would_change(
     body = json.dumps(tree, indent=indent, ensure_ascii=ascii_only).encode(errors="surrogatepass")
 
     assert may_hold_secrets(body) or redact(tree) == tree
+
+
+addresses = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["https://", "sip:", "SIPS:", "x://", "://", "https:", "10:30 "]),
+    st.sampled_from(["", "u@", "u:p@", "u:p%40@"]),
+    st.sampled_from(["h", "", "h/p", "h\\/"]),
+    st.sampled_from(["", "?token=v", "#a=1&sig=v", ";key=v", "?a=1", "&amp;jwt=v", "?%73ig=v", "?token="]),
+)
+told = (
+    texts | addresses | st.builds("{}{}{}".format, st.sampled_from(["", '"', "{"]), addresses, st.just('"'))
+)
+quoted = told | st.dictionaries(texts, told, max_size=2).map(json.dumps)
+nested = st.recursive(
+    quoted | quoted.map(lambda text: json.dumps([text])) | quoted.map(lambda text: text[:-2]) | st.none(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def alone(value: Any) -> Any:
+    """Redacted part by part, so that no text stands beside another."""
+    if isinstance(value, dict):
+        return {
+            key: alone(inner) if redact({key: ["x"]}) == {key: ["x"]} else redact({key: inner})[key]
+            for key, inner in value.items()
+        }
+    return [alone(inner) for inner in value] if isinstance(value, list) else redact(value)
+
+
+@settings(max_examples=500, deadline=None)
+@given(nested)
+def test_what_stands_beside_a_text_changes_nothing_for_it(tree: Any) -> None:
+    assert redact(tree) == alone(tree)
+
+
+@settings(max_examples=200, deadline=None)
+@given(nested)
+def test_what_is_given_is_not_changed_and_shared_where_it_holds_no_secret(tree: Any) -> None:
+    before = json.dumps(tree)
+    clean = redact(tree)
+
+    assert json.dumps(tree) == before
+    assert (clean is tree) == (clean == tree)
+    if isinstance(tree, dict):
+        assert list(clean) == list(tree)
+        assert all(clean[key] is tree[key] for key in tree if clean[key] == tree[key])
+
+
+def test_a_secret_is_found_as_deep_as_records_go_and_no_further_is_looked() -> None:
+    assert redact(nest({"token": SECRET}, 400)) == nest({"token": REDACTED}, 400)
+    with pytest.raises(RecursionError):
+        redact(nest({"token": SECRET}, 401))
 
 
 @settings(max_examples=200, deadline=None)
