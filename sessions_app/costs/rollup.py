@@ -9,6 +9,7 @@ from datetime import date, datetime
 from operator import sub
 from zoneinfo import ZoneInfo
 
+import orjson
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
@@ -35,8 +36,9 @@ _STATEMENT = (
 )
 _TYPES = {"organization_id": "bigint", "day": "date", "is_itemized": "boolean"}
 _TYPES |= dict.fromkeys(CostRollup.MEASURES, "bigint")
+# Of jsonb, because json would be read anew from its start for each value.
 _FROM_JSON = (
-    "SELECT {values} FROM json_array_elements(%s::json) WITH ORDINALITY AS t (added, place) ORDER BY place"
+    "SELECT {values} FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS t (added, place) ORDER BY place"
 )
 _VALUES = ", ".join(f"(added->>{at})::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS))
 
@@ -118,14 +120,23 @@ def day_in(zone: ZoneInfo, moment: datetime) -> date:
 
 
 def _add(cursor: CursorWrapper, changes: list[tuple[Key, Measures]]) -> None:
-    rows = [(*_stored(key), *measures) for key, measures in changes]
     if connection.vendor == "postgresql":
         # One text of JSON: thousands of marks take psycopg longer than the database.
-        cursor.execute(_STATEMENT.format(rows=_FROM_JSON.format(values=_VALUES)), [json.dumps(rows)])
+        cursor.execute(_STATEMENT.format(rows=_FROM_JSON.format(values=_VALUES)), [_as_json(changes)])
     else:
+        rows = [(*_stored(key), *measures) for key, measures in changes]
         cursor.executemany(_STATEMENT.format(rows=f"VALUES ({', '.join(['%s'] * len(_COLUMNS))})"), rows)
 
 
+def _as_json(changes: list[tuple[Key, Measures]]) -> str:
+    rows = [key + measures for key, measures in changes]
+    try:
+        return orjson.dumps(rows).decode()
+    except orjson.JSONEncodeError:
+        # A sum of more than 64 bits: what becomes of it is for the database to say.
+        return json.dumps(rows, default=date.isoformat)
+
+
 def _stored(key: Key) -> tuple[int | str, ...]:
-    """Return the key as both databases take it: a day as text."""
+    """Return the key as SQLite takes it: a day as text."""
     return (key[0], key[1].isoformat(), *key[2:])

@@ -7,7 +7,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from sessions_app.costs.lines import LineRow, ReportedRow
@@ -117,6 +117,27 @@ def test_a_batch_larger_than_one_statement_is_stored_whole() -> None:
     change(acme, new=[line(acme, "0.01", assistant_id=f"a{n}", occurred_at=NOON) for n in range(1200)])
 
     assert CostRollup.objects.count() == 1200
+
+
+def test_names_and_days_of_any_kind_are_kept_as_they_are() -> None:
+    acme = make_organization()
+    odd = ['"quoted"', "back\\slash", "new\nline", "{}", "null", "\u2028 😀", "'"]
+    early = datetime(1, 1, 2, 12, tzinfo=UTC)
+
+    change(acme, new=[line(acme, "-0.01", kind=name, squad_id=name, occurred_at=early) for name in odd])
+
+    stored = CostRollup.objects.values_list("kind", "squad_id", "day", "is_itemized", "cost_usd")
+    assert sorted(stored) == sorted((name, name, date(1, 1, 2), True, Decimal("-0.01")) for name in odd)
+
+
+@pytest.mark.parametrize("lines", [10, 20], ids=["above 63 bits", "above 64 bits"])
+def test_a_sum_that_no_column_holds_is_refused(lines: int) -> None:
+    acme = make_organization()
+
+    with pytest.raises((DatabaseError, OverflowError)), transaction.atomic():
+        change(acme, new=[line(acme, "999999") for _ in range(lines)])
+
+    assert not CostRollup.objects.exists()
 
 
 def _some_line(organization: Organization, random: Random) -> LineRow:
