@@ -93,9 +93,12 @@ def adapted(rows: Iterable[Row]) -> list[list[Any]]:
     times = (
         [place for place, value in enumerate(changed[0]) if isinstance(value, datetime)] if changed else []
     )
+    # Lines have their record's time, and all rows of a portion those of its request and its writing.
+    plain: dict[datetime, str] = {}
     for row in changed:
         for place in times:
-            row[place] = _plain(row[place])
+            moment = row[place]
+            row[place] = plain.get(moment) or plain.setdefault(moment, _plain(moment))
     return changed
 
 
