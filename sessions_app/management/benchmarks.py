@@ -64,9 +64,17 @@ def scratch_database() -> Iterator[None]:
 
 @contextmanager
 def simulated_vapi(sessions: int) -> Iterator[str]:
-    """The address of a simulated Vapi that ends with the block."""
+    """The address of a simulated Vapi that ends with the block. It has three chats for each session."""
     process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "manage.py", "sandbox", "--port=0", f"--sessions={sessions}", "--seed=bench"],
+        [
+            sys.executable,
+            "manage.py",
+            "sandbox",
+            "--port=0",
+            f"--sessions={sessions}",
+            "--chats=3",
+            "--seed=bench",
+        ],
         cwd=settings.BASE_DIR,
         stdout=subprocess.PIPE,
         text=True,

@@ -10,23 +10,33 @@ from sessions_app.sandbox.scripts.writing import Message
 from sessions_app.sandbox.seeds import Ids, mix, seed_of
 from sessions_app.sandbox.sessions import Sessions, reference
 
-# Of four sessions in a row, one has none, one has one, ... in one of four orders; two more chats are free.
-_COUNTS = ((1, 3, 0, 2), (2, 0, 3, 1), (0, 2, 1, 3), (3, 1, 2, 0))
-_GROUP = 8
+# How many chats each of four sessions in a row has, in one of four orders, so that with two more, which are free,
+# there are so many for each session.
+_COUNTS = {
+    2: ((1, 3, 0, 2), (2, 0, 3, 1), (0, 2, 1, 3), (3, 1, 2, 0)),
+    3: ((1, 3, 3, 3), (3, 1, 3, 3), (3, 3, 1, 3), (3, 3, 3, 1)),
+}
 _CHAIN = 3
 
 
 class Chats:
-    """The organization's seeded chats, in order of createdAt; eight for every four sessions."""
+    """The organization's seeded chats, in order of createdAt: `each` for a session, on average."""
 
     name = "chat"
     max_lag_us = 60 * SECOND
 
     def __init__(
-        self, key: str, seed: str, sessions: Sessions, talk: Conversations, catalogue: Catalogue
+        self,
+        key: str,
+        seed: str,
+        sessions: Sessions,
+        talk: Conversations,
+        catalogue: Catalogue,
+        each: int = 2,
     ) -> None:
+        self._counts, self._group = _COUNTS[each], 4 * each
         groups, rest = divmod(sessions.size, 4)
-        self.size = groups * _GROUP + sum(_COUNTS[groups % 4][:rest])
+        self.size = groups * self._group + sum(self._counts[groups % 4][:rest])
         self.org_id = sessions.org_id
         self.ids = Ids(seed_of(seed, key, "chat"), "chat")
         self._seed = seed_of(seed, key, "chat-content")
@@ -43,8 +53,8 @@ class Chats:
 
     def place(self, index: int) -> tuple[int, int]:
         """The session it follows and its number there; the free ones follow the group's last session."""
-        group, rest = divmod(index, _GROUP)
-        for member, count in enumerate(_COUNTS[group % 4]):
+        group, rest = divmod(index, self._group)
+        for member, count in enumerate(self._counts[group % 4]):
             if rest < count:
                 return group * 4 + member, rest
             rest -= count
@@ -53,8 +63,8 @@ class Chats:
     def of_session(self, session: int) -> range:
         """The indexes of a session's chats."""
         group, member = divmod(session, 4)
-        counts = _COUNTS[group % 4]
-        first = group * _GROUP + sum(counts[:member])
+        counts = self._counts[group % 4]
+        first = group * self._group + sum(counts[:member])
         return range(first, first + counts[member])
 
     def created_us(self, index: int) -> int:
@@ -68,10 +78,10 @@ class Chats:
     def index_at(self, moment_us: int) -> int:
         session = max(self._sessions.index_at(moment_us) - 1, 0)
         first = self.of_session(session).start
-        for index in range(first, min(first + 2 * _GROUP, self.size)):
+        for index in range(first, min(first + 2 * self._group, self.size)):
             if self.created_us(index) >= moment_us:
                 return index
-        return min(first + 2 * _GROUP, self.size)
+        return min(first + 2 * self._group, self.size)
 
     def updated_us(self, index: int) -> int:
         lag = mix(self._seed, index) % (self.max_lag_us - SECOND) // 1000 * 1000
@@ -80,16 +90,16 @@ class Chats:
     def previous(self, index: int) -> int | None:
         """The chat before this one in its chain of free chats."""
         number = self.place(index)[1] - 3
-        free = index // _GROUP * 2 + number
+        free = index // self._group * 2 + number
         return None if number < 0 or free % _CHAIN == 0 else self._free(free - 1)
 
     def _free(self, number: int) -> int:
-        return number // 2 * _GROUP + 6 + number % 2
+        return number // 2 * self._group + self._group - 2 + number % 2
 
     def follower(self, index: int) -> int | None:
         """The chat that names this one as its previousChatId."""
         number = self.place(index)[1] - 3
-        after = self._free(index // _GROUP * 2 + number + 1) if number >= 0 else self.size
+        after = self._free(index // self._group * 2 + number + 1) if number >= 0 else self.size
         return after if after < self.size and self.previous(after) == index else None
 
     def value(self, index: int, field: str) -> str | None:

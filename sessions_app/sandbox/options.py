@@ -16,6 +16,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8100
     sessions: int = 400
+    chats: int = 2
     seed: str = "vapiadmin"
     conversations: Path | None = None
     faults: str = ""
@@ -30,6 +31,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.sessions < 0 or self.days < 1:
             raise BadOption("--sessions must be 0 or more and --days 1 or more")
+        if self.chats not in (2, 3):
+            raise BadOption("--chats must be 2 or 3")
         if not self.keys or len(set(self.keys)) != len(self.keys) or not all(self.keys):
             raise BadOption("--key must be given without blanks or repetition")
 

@@ -65,7 +65,7 @@ def _organization(key: str, options: Options, clock: Clock, talk: Conversations,
     timeline = Timeline(options.sessions, end_us, options.days, seed_of(options.seed, key, "times"))
     catalogue = make_catalogue(key, options.seed, org_id, end_us)
     sessions = Sessions(key, options.seed, org_id, timeline, talk, catalogue)
-    chats = Chats(key, options.seed, sessions, talk, catalogue)
+    chats = Chats(key, options.seed, sessions, talk, catalogue, options.chats)
     return Organization(
         key, org_id, clock, catalogue, sessions, Stream(sessions, clock), Stream(chats, clock)
     )

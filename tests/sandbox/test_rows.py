@@ -15,8 +15,11 @@ from sessions_app.sandbox.organizations import Organization, make_organizations
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def organization(sessions: int = 40, seed: str = "tests", key: str = "sandbox-key") -> Organization:
-    return make_organizations(Options(sessions=sessions, seed=seed, now=NOW), Clock(NOW))[key]
+def organization(
+    sessions: int = 40, seed: str = "tests", key: str = "sandbox-key", chats: int = 2
+) -> Organization:
+    options = Options(sessions=sessions, chats=chats, seed=seed, now=NOW)
+    return make_organizations(options, Clock(NOW))[key]
 
 
 def rows(of: Organization, kind: str = "session") -> list[dict[str, Any]]:
@@ -45,9 +48,9 @@ def test_each_key_is_an_organization_of_its_own(sessions: list[dict[str, Any]]) 
     assert {row["orgId"] for row in others}.isdisjoint(row["orgId"] for row in sessions)
 
 
-@pytest.mark.parametrize("kind", ["session", "chat"])
-def test_a_million_rows_are_found_by_arithmetic(kind: str) -> None:
-    found = organization(1_000_000).stream(kind).rows
+@pytest.mark.parametrize(("kind", "chats"), [("session", 2), ("chat", 2), ("chat", 3)])
+def test_a_million_rows_are_found_by_arithmetic(kind: str, chats: int) -> None:
+    found = organization(1_000_000, chats=chats).stream(kind).rows
     for index in (0, 1, 31, 4711, found.size // 2, found.size - 1):
         assert found.index_of(found.id_of(index)) == index
         assert found.created_us(index) <= found.created_us(min(index + 1, found.size - 1))
@@ -63,9 +66,15 @@ def test_ids_of_others_are_unknown() -> None:
     assert organization().sessions.rows.index_of("../assistant") is None
 
 
+@pytest.mark.parametrize("each", [2, 3])
+def test_there_are_as_many_chats_as_asked_for(each: int) -> None:
+    assert len(rows(organization(40, chats=each), "chat")) == 40 * each
+
+
+@pytest.mark.parametrize("each", [2, 3])
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 7, 40])
-def test_chats_follow_their_sessions(size: int) -> None:
-    of = organization(size)
+def test_chats_follow_their_sessions(size: int, each: int) -> None:
+    of = organization(size, chats=each)
     ids, created = {row["id"] for row in rows(of)}, {row["id"]: row["createdAt"] for row in rows(of)}
     chats = rows(of, "chat")
     assert [row["createdAt"] for row in chats] == sorted(row["createdAt"] for row in chats)
@@ -75,7 +84,9 @@ def test_chats_follow_their_sessions(size: int) -> None:
         assert not ("sessionId" in row and "previousChatId" in row)
 
 
-def test_free_chats_form_chains(chats: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("each", [2, 3])
+def test_free_chats_form_chains(each: int) -> None:
+    chats = rows(organization(chats=each), "chat")
     known = {row["id"]: row for row in chats}
     linked = [row for row in chats if "previousChatId" in row]
     assert linked

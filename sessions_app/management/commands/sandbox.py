@@ -34,6 +34,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--sessions", type=int, default=400, metavar="N", help="of each organization (400)"
         )
+        parser.add_argument(
+            "--chats", type=int, default=2, metavar="N", help="for each session on average: 2 or 3 (2)"
+        )
         parser.add_argument("--seed", default="vapiadmin", metavar="S", help="other seed, other rows")
         parser.add_argument(
             "--conversations", type=Path, metavar="FILE", help="JSON Lines of messages, plain or .gz"
@@ -76,6 +79,7 @@ def _options(given: dict[str, object]) -> Options:
         host=str(given["host"]),
         port=int(str(given["port"])),
         sessions=int(str(given["sessions"])),
+        chats=int(str(given["chats"])),
         seed=str(given["seed"]),
         conversations=conversations if isinstance(conversations, Path) else None,
         faults=str(given["faults"]),
