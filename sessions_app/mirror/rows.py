@@ -89,7 +89,7 @@ def upsert_parents(
 
 def adapted(rows: Iterable[Row]) -> list[list[Any]]:
     """Return rows with times as SQLite stores them: UTC without a zone. A column has times in each row or in none."""
-    changed = [list(row) for row in rows]
+    changed: list[list[Any]] = [list(row) for row in rows]
     times = (
         [place for place, value in enumerate(changed[0]) if isinstance(value, datetime)] if changed else []
     )
