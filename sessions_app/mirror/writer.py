@@ -7,7 +7,7 @@ one line twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -163,7 +163,7 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
             unchanged.add(record.id)
     release(batch.organization, batch.table.stream, unchanged)
     for part in _portions(news):
-        result += _write_or_bisect(batch, part)
+        result += _write_or_bisect(batch, part, versions)
     note_drift(batch.organization, batch.table.stream, news)
     return result
 
@@ -206,10 +206,13 @@ def _portions(records: Sequence[Record]) -> Iterator[list[Record]]:
         yield part
 
 
-def _write_or_bisect(batch: _Batch, records: list[Record]) -> WriteResult:
-    """Write records; where the database refuses, halve until the one that it refuses stands alone."""
+def _write_or_bisect(batch: _Batch, records: list[Record], stored: Container[str]) -> WriteResult:
+    """Write records; where the database refuses, halve until the one that it refuses stands alone.
+
+    `stored` are the ids of those that were there when they were looked for.
+    """
     try:
-        return _write_with_retries(batch, records)
+        return _write_with_retries(batch, records, stored)
     except Exception as error:
         if not _is_a_records_fault(error):
             raise
@@ -217,23 +220,23 @@ def _write_or_bisect(batch: _Batch, records: list[Record]) -> WriteResult:
             _quarantine(batch, records[0], describe_error(error))
             return WriteResult(quarantined=1)
     middle = len(records) // 2
-    result = _write_or_bisect(batch, records[:middle])
-    result += _write_or_bisect(batch, records[middle:])
+    result = _write_or_bisect(batch, records[:middle], stored)
+    result += _write_or_bisect(batch, records[middle:], stored)
     return result
 
 
-def _write_with_retries(batch: _Batch, records: list[Record]) -> WriteResult:
-    is_hopeful = True
+def _write_with_retries(batch: _Batch, records: list[Record], stored: Container[str]) -> WriteResult:
+    are_new = not any(record.id in stored for record in records)
     for _ in range(_TRIES - 1):
         try:
-            return _write(batch, records, is_hopeful=is_hopeful)
+            return _write(batch, records, are_new=are_new)
         except IntegrityError:
             # Somebody else stored one of them meanwhile, or left something of it behind.
-            is_hopeful = False
+            are_new = False
         except OperationalError as error:
             if not _is_passing(error):
                 raise
-    return _write(batch, records, is_hopeful=False)
+    return _write(batch, records, are_new=False)
 
 
 def _is_a_records_fault(error: Exception) -> bool:
@@ -252,23 +255,23 @@ def _is_passing(error: OperationalError) -> bool:
     return _sqlstate(error) in {"40P01", "40001"}
 
 
-def _write(batch: _Batch, records: list[Record], *, is_hopeful: bool) -> WriteResult:
+def _write(batch: _Batch, records: list[Record], *, are_new: bool) -> WriteResult:
     """Write records in one transaction.
 
-    Where none of them is stored yet there is nothing to compare, replace or take out of the sums: they are inserted
-    as they are, if `is_hopeful`. One that came in between is an IntegrityError.
+    Where none of them was stored when they were looked for (`are_new`) there is nothing to compare, replace or take
+    out of the sums: they are inserted as they are. One that came in between is an IntegrityError.
     """
     table, organization = batch.table, batch.organization
     with transaction.atomic(), connection.cursor() as cursor:
         zone = hold_report_zone(cursor, organization.pk)
-        before = stored_versions(cursor, table, [record.id for record in records])
-        are_new = is_hopeful and not before
-        writable = _still_news(batch, records, before)
+        before = {} if are_new else stored_versions(cursor, table, [record.id for record in records])
+        writable = records if are_new else _still_news(batch, records, before)
         written = _write_parents(cursor, batch, writable, are_new=are_new)
         # Looked at with the rows locked: one may have been let go since it was offered.
         let_go = forgotten_among(organization, table.stream, written)
-        remove_offered(cursor, table, let_go)
-        written -= let_go
+        if let_go:
+            remove_offered(cursor, table, let_go)
+            written -= let_go
         now_stored = [record for record in writable if record.id in written]
         _replace_costs(cursor, batch, now_stored, zone, are_new=are_new)
         worded = set() if are_new else _worded_ids(cursor, table, now_stored)

@@ -312,13 +312,15 @@ def suffixes(digits: str) -> list[str]:
 
 
 def _known_numbers(cursor: CursorWrapper, numbers: Sequence[str]) -> set[str]:
+    ends = [number[-NUMBER_LENGTH:] for number in numbers]
+    asked = f"SELECT digits FROM {_SUFFIXES} WHERE suffix"  # noqa: S608 - our own table's name
+    if connection.vendor == "postgresql":
+        cursor.execute(f"{asked} = ANY(%s)", [ends])
+        return {row[0] for row in cursor.fetchall()}
     known: set[str] = set()
-    for start in range(0, len(numbers), _VARIABLES):
-        part = numbers[start : start + _VARIABLES]
-        cursor.execute(
-            f"SELECT digits FROM {_SUFFIXES} WHERE suffix IN ({', '.join(['%s'] * len(part))})",  # noqa: S608 - our own table's name
-            [number[-NUMBER_LENGTH:] for number in part],
-        )
+    for start in range(0, len(ends), _VARIABLES):
+        part = ends[start : start + _VARIABLES]
+        cursor.execute(f"{asked} IN ({', '.join(['%s'] * len(part))})", part)
         known |= {row[0] for row in cursor.fetchall()}
     return known
 

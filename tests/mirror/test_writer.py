@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 
+from sessions_app.mirror import writer as module
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
@@ -293,6 +295,35 @@ def test_what_somebody_left_behind_keeps_no_new_session_out(organization: Organi
     assert set(matching_session_ids("words")) == {f"s{number}" for number in range(5)}
     assert not matching_session_ids("behind").exists()
     assert CostRollup.objects.filter(is_itemized=False).aggregate(total=Sum("line_count"))["total"] == 5
+
+
+def test_one_that_came_after_the_look_is_counted_once(
+    organization: Organization, record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New records are looked for once, before the transaction."""
+
+    def store_one_meanwhile(news: Sequence[SessionRecord]) -> Iterator[list[SessionRecord]]:
+        monkeypatch.undo()
+        mirror_sessions(organization, [record("s1", cost=2, costs=[line(2)])], asked_at=NOW)
+        yield list(news)
+
+    monkeypatch.setattr(module, "_portions", store_one_meanwhile)
+    rows = [record(f"s{number}", cost=1, costs=[line(1)]) for number in range(3)]
+    result = mirror_sessions(organization, rows, asked_at=NOW + timedelta(seconds=1))
+
+    assert (result.created, result.updated) == (2, 1)
+    assert CostLine.objects.aggregate(total=Sum("cost_usd"))["total"] == itemized_in_rollup() == 3
+
+
+def test_new_records_are_looked_for_once(organization: Organization, record: Make) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        mirror_sessions(organization, [record("s1"), record("s2")], asked_at=NOW)
+
+    looks = [
+        query for query in queries.captured_queries if query["sql"].startswith('SELECT "id", "organization')
+    ]
+    assert len(looks) == 1
+    assert not any(query["sql"].startswith("DELETE") for query in queries.captured_queries)
 
 
 @pytest.mark.django_db(transaction=True)
