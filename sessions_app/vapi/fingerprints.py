@@ -24,8 +24,7 @@ def short_hash(*values: object) -> str:
 
 def content_hash(payload: JsonObject) -> str:
     """Hex SHA-256 of the canonical JSON. Signed addresses are made anew in every answer and left out."""
-    lasting = _lasting_members(payload, inside=False)
-    return hashlib.sha256(dump_bytes(lasting, sort_keys=True)).hexdigest()
+    return hashlib.sha256(_lasting_json(payload)).hexdigest()
 
 
 def differs(name: str, old: object, new: object, *, inside_artifact: bool) -> bool:
@@ -37,6 +36,14 @@ def differs(name: str, old: object, new: object, *, inside_artifact: bool) -> bo
     return bool(
         _lasting("", {name: old}, inside=inside_artifact) != _lasting("", {name: new}, inside=inside_artifact)
     )
+
+
+def _lasting_json(payload: JsonObject) -> bytes:
+    if ARTIFACT not in payload:
+        json = dump_bytes(payload, sort_keys=True)
+        if not _may_be_volatile(json):
+            return json
+    return dump_bytes(_lasting_members(payload, inside=False), sort_keys=True)
 
 
 def _may_be_volatile(json: bytes) -> bool:
