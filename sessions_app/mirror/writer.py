@@ -2,7 +2,7 @@
 
 The order matters. Parents are upserted first, sorted by id, which locks them; only then are their old lines read
 and replaced, and the difference added to the rollup. Reading old lines earlier would let concurrent writers count
-one line twice.
+one line twice. Costs and payloads are parts of it in modules of their own, called by nobody else.
 """
 
 from __future__ import annotations
@@ -10,36 +10,26 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from sessions_app.costs.lines import LineRow, ReportedRow
-from sessions_app.costs.rollup import change_rollup, hold_report_zone
+from sessions_app.costs.rollup import hold_report_zone
 from sessions_app.logs import describe_error
 from sessions_app.mirror.drift import note_drift
 from sessions_app.mirror.forgetting import erase_with_sessions, forgotten_among, remove_offered
-from sessions_app.mirror.history import Origin, Replacement, keep_words, note_changes
+from sessions_app.mirror.history import Origin
 from sessions_app.mirror.quarantine import quarantine, release
-from sessions_app.mirror.rows import (
-    delete_rows,
-    insert_rows,
-    select_rows,
-    stored_time,
-    take_rows,
-    upsert_parents,
-)
+from sessions_app.mirror.rows import insert_rows, upsert_parents
+from sessions_app.mirror.stored_costs import replace_costs
+from sessions_app.mirror.stored_payloads import insert_payloads, replace_payloads, worded_ids
 from sessions_app.mirror.tables import (
     CHATS,
     SESSIONS,
     MirrorTable,
     Record,
     digits_of,
-    line_rows,
-    reported_row,
     session_of,
 )
 from sessions_app.mirror.versions import (
@@ -51,20 +41,15 @@ from sessions_app.mirror.versions import (
     is_news,
     stored_versions,
 )
-from sessions_app.models import CostLine, Organization, ReportedCost, SyncRun
+from sessions_app.models import Organization, SyncRun
 from sessions_app.models.history import ChangeSource
 from sessions_app.search.words import WordsRow, index_numbers, index_words
-from sessions_app.vapi.json import JsonObject, dump_payload, load_payload
-from sessions_app.vapi.payloads import ChatRecord, SessionRecord, parse_chat, parse_session
+from sessions_app.vapi.payloads import ChatRecord, SessionRecord
 
 # A transaction ends at whichever comes first, so that on SQLite no other writer waits long.
 MAX_ROWS = 1000
 MAX_BYTES = 8_000_000
 _TRIES = 4
-_Row = TypeVar("_Row", LineRow, ReportedRow)
-_LINES, _REPORTED = CostLine._meta.db_table, ReportedCost._meta.db_table
-_LINE_COLUMNS = tuple("cost_usd" if name == "cost_pico" else name for name in LineRow._fields)
-_REPORTED_COLUMNS = tuple("cost_usd" if name == "cost_pico" else name for name in ReportedRow._fields)
 
 
 @dataclass
@@ -273,13 +258,14 @@ def _write(batch: _Batch, records: list[Record], *, are_new: bool) -> WriteResul
             remove_offered(cursor, table, let_go)
             written -= let_go
         now_stored = [record for record in writable if record.id in written]
-        _replace_costs(cursor, batch, now_stored, zone, are_new=are_new)
-        worded = set() if are_new else _worded_ids(cursor, table, now_stored)
+        replace_costs(cursor, table, organization.pk, now_stored, zone, are_new=are_new)
+        worded = set() if are_new else worded_ids(cursor, table, now_stored)
         with_words = [record for record in now_stored if record.id not in worded]
         if are_new:
-            _insert_payloads(cursor, table, [(record.id, record.payload_json) for record in now_stored])
+            insert_payloads(cursor, table, [(record.id, record.payload_json) for record in now_stored])
         else:
-            _replace_payloads(cursor, batch, now_stored, {record.id for record in with_words})
+            ids = {record.id for record in with_words}
+            replace_payloads(cursor, table, organization, now_stored, ids, batch.origin)
         _index(cursor, batch, with_words, are_new=are_new)
         release(organization, table.stream, written)
     created = sum(1 for record_id in written if record_id not in before)
@@ -311,87 +297,6 @@ def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]
         if _refusal(batch, record, before.get(record.id)) == ""
         and batch.is_news(record, before.get(record.id))
     ]
-
-
-def _worded_ids(cursor: CursorWrapper, table: MirrorTable, records: list[Record]) -> set[str]:
-    """Return those that came blank and whose stored payload says something: Zero Data Retention blanks it, and we
-    keep what we have."""
-    ids = [record.id for record in records if record.blank_content]
-    columns = (table.payload_key, "payload_json")
-    stored = select_rows(cursor, table.payload_name, columns, table.payload_key, ids) if ids else []
-    parse = parse_session if table is SESSIONS else parse_chat
-    return {remote_id for remote_id, text in stored if not parse(load_payload(text)).blank_content}
-
-
-def _replace_costs(
-    cursor: CursorWrapper, batch: _Batch, records: list[Record], zone: ZoneInfo, *, are_new: bool
-) -> None:
-    table, organization_id = batch.table, batch.organization.pk
-    lines = [line for record in records for line in line_rows(table, record, organization_id)]
-    reported = [reported_row(table, record, organization_id) for record in records]
-    old = [] if are_new else _take_costs(cursor, table, records)
-    insert_rows(cursor, _LINES, _LINE_COLUMNS, lines)
-    insert_rows(cursor, _REPORTED, _REPORTED_COLUMNS, reported)
-    change_rollup(cursor, zone, old, [*lines, *reported])
-
-
-def _take_costs(
-    cursor: CursorWrapper, table: MirrorTable, records: list[Record]
-) -> list[LineRow | ReportedRow]:
-    """Delete the stored lines and reported costs. Returns them."""
-    ids = [record.id for record in records]
-    keys = [f"{table.source.value}:{record_id}" for record_id in ids]
-    source = f" AND source = '{table.source.value}'"
-    lines = select_rows(cursor, _LINES, _LINE_COLUMNS, "parent_id", ids, source)
-    reported = select_rows(cursor, _REPORTED, _REPORTED_COLUMNS, "id", keys)
-    if lines or reported:
-        delete_rows(cursor, _LINES, "parent_id", ids, source)
-        delete_rows(cursor, _REPORTED, "id", keys)
-    return [*_old_rows(LineRow, lines), *_old_rows(ReportedRow, reported)]
-
-
-def _old_rows(kind: type[_Row], stored: list[tuple[Any, ...]]) -> list[_Row]:
-    rows = [kind(*values) for values in stored]
-    return [row._replace(occurred_at=stored_time(row.occurred_at)) for row in rows]
-
-
-def _insert_payloads(cursor: CursorWrapper, table: MirrorTable, rows: list[tuple[str, str]]) -> None:
-    insert_rows(cursor, table.payload_name, (table.payload_key, "payload_json"), rows)
-
-
-def _replace_payloads(
-    cursor: CursorWrapper, batch: _Batch, records: list[Record], with_words: set[str]
-) -> None:
-    table = batch.table
-    if table is SESSIONS:
-        rows = _replace_with_history(cursor, batch, records, with_words)
-    else:
-        rows = [(record.id, record.payload_json) for record in records if record.id in with_words]
-        delete_rows(cursor, table.payload_name, table.payload_key, [row[0] for row in rows])
-    _insert_payloads(cursor, table, rows)
-
-
-def _replace_with_history(
-    cursor: CursorWrapper, batch: _Batch, records: list[Record], with_words: set[str]
-) -> list[tuple[str, str]]:
-    """Take the old payloads out, keep what changed, and return (id, JSON) of the new ones."""
-    table = batch.table
-    ids = [record.id for record in records]
-    taken = take_rows(cursor, table.payload_name, table.payload_key, "payload_json", ids)
-    rows: list[tuple[str, str]] = []
-    replaced: list[Replacement] = []
-    for record in records:
-        assert isinstance(record, SessionRecord)  # noqa: S101 - of the sessions' table
-        if record.id not in taken:
-            rows.append((record.id, record.payload_json))
-            continue
-        old: JsonObject = load_payload(taken[record.id])
-        has_words = record.id in with_words
-        new = record.payload if has_words else keep_words(old, record)
-        rows.append((record.id, record.payload_json if has_words else dump_payload(new)))
-        replaced.append(Replacement(record, old, new))
-    note_changes(cursor, batch.organization, replaced, batch.origin)
-    return rows
 
 
 def _index(cursor: CursorWrapper, batch: _Batch, records: list[Record], *, are_new: bool) -> None:
