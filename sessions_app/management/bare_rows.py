@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from sessions_app.mirror.rows import insert_rows
 from sessions_app.models import (
     Chat,
     ChatPayload,
@@ -86,10 +87,9 @@ def _read(table: str, columns: tuple[str, ...]) -> _Rows:
 
 
 def _copy(table: str, columns: tuple[str, ...], rows: _Rows) -> None:
-    names = ", ".join(f'"{name}"' for name in columns)
-    with connection.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row(row)
+    """As fast as we know how: in the writer's own form, binary where that can be."""
+    with connection.cursor() as cursor:
+        insert_rows(cursor, table, columns, rows)
 
 
 def _execute_many(table: str, columns: tuple[str, ...], rows: _Rows) -> None:

@@ -87,7 +87,7 @@ def _rates_and_ratios(rates: _Rates, workers: int, latency_ms: int) -> Iterator[
     names = {
         "a": "(a) download and parse",
         "b": f"(b) {bare} of the same rows",
-        "c": "(c) full sync",
+        "c": "(c) full sync, one worker",
         "d0": "(d) again, nothing changed",
         "d1": "(d) again, 1 % changed",
         "latency": f"(c) with {latency_ms} ms of latency",

@@ -24,6 +24,7 @@ class Options:
     keys: tuple[str, ...] = DEFAULT_KEYS
     now: datetime | None = None
     days: int = 30
+    remember: int = 0
     webhook: str = ""
     webhook_auth: str = ""
     webhook_faults: str = ""
@@ -31,6 +32,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.sessions < 0 or self.days < 1:
             raise BadOption("--sessions must be 0 or more and --days 1 or more")
+        if self.remember < 0:
+            raise BadOption("--remember must be 0 or more")
         if self.chats not in (2, 3):
             raise BadOption("--chats must be 2 or 3")
         if not self.keys or len(set(self.keys)) != len(self.keys) or not all(self.keys):

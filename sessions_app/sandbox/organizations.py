@@ -67,5 +67,11 @@ def _organization(key: str, options: Options, clock: Clock, talk: Conversations,
     sessions = Sessions(key, options.seed, org_id, timeline, talk, catalogue)
     chats = Chats(key, options.seed, sessions, talk, catalogue, options.chats)
     return Organization(
-        key, org_id, clock, catalogue, sessions, Stream(sessions, clock), Stream(chats, clock)
+        key,
+        org_id,
+        clock,
+        catalogue,
+        sessions,
+        Stream(sessions, clock, options.remember),
+        Stream(chats, clock, options.remember),
     )

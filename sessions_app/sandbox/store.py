@@ -5,6 +5,7 @@ import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import orjson
@@ -50,10 +51,14 @@ class Kept:
 
 
 class Stream:
-    """Sessions or chats of one organization; safe to use from several threads."""
+    """Sessions or chats of one organization; safe to use from several threads.
 
-    def __init__(self, rows: SeededRows, clock: Clock) -> None:
+    The JSON of up to `remembered` seeded rows is kept once it was made, for whoever asks for the same ones again.
+    """
+
+    def __init__(self, rows: SeededRows, clock: Clock, remembered: int = 0) -> None:
         self.rows = rows
+        self._made = lru_cache(maxsize=remembered)(rows.render)
         self._clock = clock
         self._matches = Matches(rows)
         self._lock = threading.RLock()
@@ -86,7 +91,7 @@ class Stream:
             if kept is not None:
                 return dump(kept.payload)
             index = self._seeded(id_)
-        return None if index is None else self.rows.render(index)
+        return None if index is None else self._made(index)
 
     def _seeded(self, id_: str) -> int | None:
         index = self.rows.index_of(id_)
@@ -191,7 +196,7 @@ class Stream:
         return [row for *_, row in keyed]
 
     def _render(self, row: int | Kept) -> bytes:
-        return self.rows.render(row) if isinstance(row, int) else dump(row.payload)
+        return self._made(row) if isinstance(row, int) else dump(row.payload)
 
 
 def _merged(seeded: Visible, kept: list[Kept], wanted: range) -> Iterable[int | Kept]:

@@ -84,6 +84,20 @@ def test_chats_follow_their_sessions(size: int, each: int) -> None:
         assert not ("sessionId" in row and "previousChatId" in row)
 
 
+def test_what_is_remembered_is_forgotten_when_it_changes() -> None:
+    options = Options(sessions=8, seed="tests", now=NOW, remember=100)
+    stream = make_organizations(options, Clock(NOW))["sandbox-key"].sessions
+    first = stream.rows.id_of(0)
+    before = stream.get(first)
+    assert before == organization(8).sessions.get(first) == stream.get(first)
+
+    stream.update(first, {"name": "changed"})
+
+    assert json.loads(stream.get(first) or b"{}")["name"] == "changed"
+    found, _ = stream.page(Listing(limit=1, descending=False))
+    assert json.loads(found[0])["name"] == "changed"
+
+
 @pytest.mark.parametrize("each", [2, 3])
 def test_free_chats_form_chains(each: int) -> None:
     chats = rows(organization(chats=each), "chat")

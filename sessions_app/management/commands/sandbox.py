@@ -57,6 +57,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--days", type=int, default=30, metavar="N", help="over which sessions are spread (30)"
         )
+        parser.add_argument(
+            "--remember",
+            type=int,
+            default=0,
+            metavar="N",
+            help="keep the JSON of so many sessions and chats of each organization in memory, about 7 KB for a "
+            "session, so that whoever is measured has the processor (0)",
+        )
 
     def handle(self, **options: object) -> None:
         stop = threading.Event()
@@ -87,6 +95,7 @@ def _options(given: dict[str, object]) -> Options:
         keys=tuple(str(key) for key in keys) if isinstance(keys, list) else DEFAULT_KEYS,
         now=parse_now(now) if now else None,
         days=int(str(given["days"])),
+        remember=int(str(given["remember"])),
         webhook=str(given["webhook"]),
         webhook_auth=str(given["webhook_auth"]),
         webhook_faults=str(given["webhook_faults"]),
