@@ -59,7 +59,7 @@ def sync_comparison(
     """Yield records (sessions and chats) a second, medians of `rounds`, and the ratios with their goals.
 
     What is compared is done in turns, so that all of it sees the same machine. `workers` above 1 and `latency_ms`
-    above 0 measure those as well.
+    above 0 measure those as well; all the rest is one worker's.
     """
     rates = _Rates()
     for number in range(rounds):
@@ -79,6 +79,7 @@ def sync_comparison(
         if workers > 1:
             empty_tables()
             rates.add("workers", *_sync_by_command(organization, workers))
+            rates.add("d0 workers", *_sync_by_command(organization, workers))
     yield from _rates_and_ratios(rates, workers, latency_ms)
 
 
@@ -87,11 +88,12 @@ def _rates_and_ratios(rates: _Rates, workers: int, latency_ms: int) -> Iterator[
     names = {
         "a": "(a) download and parse",
         "b": f"(b) {bare} of the same rows",
-        "c": "(c) full sync, one worker",
+        "c": "(c) full sync",
         "d0": "(d) again, nothing changed",
         "d1": "(d) again, 1 % changed",
         "latency": f"(c) with {latency_ms} ms of latency",
         "workers": f"(c) with {workers} workers",
+        "d0 workers": f"(d) nothing changed, {workers} workers",
     }
     for key, name in names.items():
         if key in rates.found:
@@ -101,6 +103,7 @@ def _rates_and_ratios(rates: _Rates, workers: int, latency_ms: int) -> Iterator[
         ("workers", "b", 1.3),
         ("d0", "a", 1.0),
         ("d1", "a", 0.75),
+        ("d0 workers", "a", 1.0),
         ("latency", "c", 0.85),
     )
     for over, under, goal in ratios:
