@@ -98,7 +98,7 @@ def adapted(rows: Iterable[Row]) -> list[list[Any]]:
     for row in changed:
         for place in times:
             moment = row[place]
-            row[place] = plain.get(moment) or plain.setdefault(moment, plain_time(moment))
+            row[place] = plain.get(moment) or plain.setdefault(moment, _plain(moment))
     return changed
 
 
@@ -108,8 +108,7 @@ def stored_time(value: Any) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def plain_time(value: Any) -> str:
-    """Return a time as SQLite stores it."""
+def _plain(value: Any) -> str:
     text: str = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")
     return text.removesuffix("+00:00")
 

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from sessions_app.mirror.rows import plain_time, select_rows, stored_time
+from sessions_app.mirror.rows import select_rows, stored_time
 from sessions_app.mirror.tables import MirrorTable, Record
-from sessions_app.vapi.json import dump_payload
 
 # The same rule as `is_news`, decided by the database while it holds the row: what was read before may have moved.
 MAY_REPLACE = """t.organization_id = excluded.organization_id AND (
@@ -69,39 +67,6 @@ def stored_versions(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str
         )
         for row in select_rows(cursor, table.name, columns, "id", ids)
     }
-
-
-def unchanged_ids(
-    cursor: CursorWrapper, table: MirrorTable, organization_id: int, records: Sequence[Record]
-) -> set[str]:
-    """Return those that the organization has stored as they are offered: by updatedAt and fingerprint, not missing.
-
-    For each of them `is_news` says no, unless it looks deep. One statement: the database compares a page of them
-    sooner than it could tell what it has.
-    """
-    if connection.vendor == "postgresql":
-        rows = "json_array_elements(%s::json) AS offered"
-        remote_id, updated_at, fingerprint = (
-            "offered->>0",
-            "(offered->>1)::timestamp AT TIME ZONE 'UTC'",
-            "offered->>2",
-        )
-    else:
-        rows = "json_each(%s) AS offered"
-        remote_id, updated_at, fingerprint = (
-            f"json_extract(offered.value, '$[{place}]')" for place in range(3)
-        )
-    cursor.execute(
-        # CROSS: SQLite takes the offered ones first, and looks each up by its id.
-        f"SELECT t.id FROM {rows} CROSS JOIN {table.name} AS t WHERE t.id = {remote_id}"  # noqa: S608 - our own names
-        f" AND t.organization_id = %s AND t.updated_at = {updated_at} AND t.fingerprint = {fingerprint}"
-        " AND t.missing_since IS NULL",
-        [
-            dump_payload([(each.id, plain_time(each.updated_at), each.fingerprint) for each in records]),
-            organization_id,
-        ],
-    )
-    return {row[0] for row in cursor.fetchall()}
 
 
 def is_news(record: Record, stored: Version | None, asked_at: datetime, *, deep: bool) -> bool:

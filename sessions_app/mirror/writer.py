@@ -40,7 +40,6 @@ from sessions_app.mirror.versions import (
     is_hint_news,
     is_news,
     stored_versions,
-    unchanged_ids,
 )
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.history import ChangeSource
@@ -51,8 +50,6 @@ from sessions_app.vapi.payloads import ChatRecord, SessionRecord
 MAX_ROWS = 1000
 MAX_BYTES = 8_000_000
 _TRIES = 4
-# From so many records on it pays to ask first which of them are unchanged.
-_MANY = 50
 
 
 @dataclass
@@ -131,11 +128,9 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
     result = WriteResult()
     offered = _newest_of_each(records)
     with connection.cursor() as cursor:
-        unchanged = _plainly_unchanged(cursor, batch, offered)
-        offered = [record for record in offered if record.id not in unchanged]
         versions = stored_versions(cursor, batch.table, [record.id for record in offered])
-    result.unchanged = len(unchanged)
     news: list[Record] = []
+    unchanged: set[str] = set()
     let_go = _let_go(batch, [each for each in offered if each.id not in versions])
     for record in offered:
         if record.id in let_go:
@@ -156,14 +151,6 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
         result += _write_or_bisect(batch, part, versions)
     note_drift(batch.organization, batch.table.stream, news)
     return result
-
-
-def _plainly_unchanged(cursor: CursorWrapper, batch: _Batch, offered: Sequence[Record]) -> set[str]:
-    """Sort out of a page what is stored already: most of what is read again is."""
-    if batch.deep or batch.is_hint or len(offered) < _MANY:
-        return set()
-    ours = [record for record in offered if not _refusal(batch, record, None)]
-    return unchanged_ids(cursor, batch.table, batch.organization.pk, ours)
 
 
 def _let_go(batch: _Batch, new: Sequence[Record]) -> set[str]:

@@ -33,12 +33,6 @@ NOW = datetime(2026, 2, 1, tzinfo=UTC)
 Make = Callable[..., SessionRecord]
 
 
-@pytest.fixture(autouse=True, params=[1, 50], ids=["as a page", "alone"])
-def sorted_out_from(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a page the database sorts out what is unchanged; the rules are the same."""
-    monkeypatch.setattr(module, "_MANY", request.param)
-
-
 def line(cost: object, kind: str = "model") -> dict[str, object]:
     return {
         "type": kind,
@@ -99,47 +93,6 @@ def test_the_version_rule(
     )
 
     assert Session.objects.get().name == name
-
-
-@pytest.mark.django_db
-def test_of_a_page_only_what_is_stored_as_it_is_offered_is_unchanged(
-    organization: Organization, record: Make
-) -> None:
-    other = Organization.objects.create(slug="other", name="Other", is_sandbox=organization.is_sandbox)
-    mirror_sessions(other, [record("theirs")], asked_at=NOW)
-    stored = [record(f"s{number}", updatedAt=f"2026-01-05T10:00:00.{number}Z") for number in range(6)]
-    mirror_sessions(organization, stored, asked_at=NOW)
-    Session.objects.filter(pk="s1").update(missing_since=NOW)
-
-    result = mirror_sessions(
-        organization,
-        [
-            stored[0],
-            stored[1],
-            record("s2", updatedAt="2026-01-05T10:00:00.2Z", name="another name"),
-            record("s3", updatedAt="2026-01-05T10:00:00.300001Z"),
-            record("s4", updatedAt="2026-01-05T09:00:00Z"),
-            record("s5", updatedAt="2026-01-05T12:00:00.500+02:00"),
-            record("theirs"),
-            record("new"),
-        ],
-        asked_at=NOW,
-    )
-
-    assert (result.created, result.updated, result.unchanged, result.quarantined) == (1, 3, 3, 1)
-    assert result.written_ids == {"s1", "s2", "s3", "new"}
-    assert Session.objects.get(pk="s1").missing_since is None
-
-
-@pytest.mark.django_db
-def test_an_unchanged_row_of_another_vapi_organization_is_kept_apart(
-    organization: Organization, record: Make
-) -> None:
-    ours = record("s1")
-    mirror_sessions(organization, [ours], asked_at=NOW)
-    organization.vapi_org_id = "somebody else"
-
-    assert mirror_sessions(organization, [ours], asked_at=NOW).quarantined == 1
 
 
 @pytest.mark.django_db
