@@ -36,6 +36,8 @@ _ENVIRONMENT = {
     "VAPI_WEBHOOK_SECRET": "",
 }
 _VENDORS = ("sqlite", "postgresql")
+# A commit that need not outlive a crash of the server does not wait for the disk: a fifth of the suite's time.
+_SERVER_OPTIONS = "-c synchronous_commit=off"
 
 
 class Preparation:
@@ -80,6 +82,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     for name in KNOWN:
         os.environ.pop(f"{name}_FILE", None)
     os.environ.update(_ENVIRONMENT, VAR_DIR=prepared.var, DATABASE_URL=prepared.database_url())
+    os.environ.setdefault("PGOPTIONS", _SERVER_OPTIONS)
     # Makes the names of test databases differ from those of a suite that runs beside this one.
     os.environ["TEST_RUN"] = str(os.getpid())
 
