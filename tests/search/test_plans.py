@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from sessions_app.models import Edit, Organization, Session
 from sessions_app.search.filters import EditFilterSet, SessionFilterSet
@@ -99,6 +100,22 @@ def test_what_is_everywhere_is_met_by_walking_the_newest(many: None) -> None:
         assert "session_any_created_at" in plans[-1]
         assert "Seq Scan on sessions_app_se" not in plans[-1]
         assert "Hash" not in plans[-1]
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite looks each value up, whatever it knows of the table"
+)
+def test_known_numbers_are_looked_up_also_where_the_database_has_no_statistics_yet(db: None) -> None:
+    numbers = [f"49151{i:07}" for i in range(MANY)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        index_numbers(cursor, numbers)
+        with CaptureQueriesContext(connection) as asked, connection.cursor() as watched:
+            index_numbers(watched, numbers[:900])
+        (question,) = [each["sql"] for each in asked]
+        cursor.execute(f"EXPLAIN {question}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Seq Scan" not in plan
+    assert "numbersuffix_key" in plan
 
 
 def test_edits_of_a_state_are_sought_in_its_index(organization: Organization) -> None:
