@@ -18,6 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from sessions_app import tasks
+from sessions_app.management.commands import sync as command
 from sessions_app.management.databases import database_url
 from sessions_app.mirror import backfill
 from sessions_app.mirror.backfill import help_backfill, helpers_wanted
@@ -313,6 +314,20 @@ def test_what_a_walk_raises_ends_the_run(
     assert "refused the API key" in run.error
     assert run.seen > 0
     assert not [thread for thread in threading.enumerate() if "_get" in thread.name]
+
+
+@pytest.mark.parametrize(
+    ("full", "threads", "processors", "workers"),
+    [(True, 1, 8, 4), (True, 1, 2, 2), (False, 1, 8, 1), (True, 2, 8, 1)],
+    ids=["at most four", "one for each processor", "not full", "something else under way"],
+)
+def test_a_full_sync_by_command_takes_a_process_for_each_processor(
+    monkeypatch: pytest.MonkeyPatch, full: bool, threads: int, processors: int, workers: int
+) -> None:
+    monkeypatch.setattr(command, "is_one_writer_enough", lambda: False)
+    monkeypatch.setattr(threading, "active_count", lambda: threads)
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    assert command.usual_workers({"full": full}) == workers
 
 
 @pytest.mark.django_db(transaction=True)

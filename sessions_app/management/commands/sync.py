@@ -50,7 +50,7 @@ class Command(PullingCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        workers = options["workers"] or _usual_workers(options)
+        workers = options["workers"] or usual_workers(options)
         if workers > 1 and is_one_writer_enough():
             raise CommandError(
                 "--workers needs PostgreSQL: SQLite has one writer at a time.", returncode=USAGE
@@ -87,7 +87,7 @@ def _join(organizations: Sequence[Organization], streams: Sequence[Stream]) -> N
             help_backfill(organization, stream)
 
 
-def _usual_workers(options: dict[str, Any]) -> int:
+def usual_workers(options: dict[str, Any]) -> int:
     """More than one only where a full sync was asked for and this process has nothing else under way."""
     is_alone = threading.active_count() == 1 and not connection.in_atomic_block
     if not options["full"] or is_one_writer_enough() or not is_alone:
