@@ -9,6 +9,8 @@ import structlog
 from django.db import Error as DatabaseError
 from structlog.typing import EventDict
 
+from sessions_app.vapi.errors import describe_fault
+
 _SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -62,17 +64,11 @@ def reduce_exception(logger: object, method: str, event: EventDict) -> EventDict
 
 def describe_error(error: BaseException) -> str:
     """Return the type, for database errors SQLSTATE and constraint, and the innermost place. Never the message."""
-    words = [type(error).__name__]
     cause = error.__cause__ if isinstance(error, DatabaseError) else None
     diagnosis = getattr(cause, "diag", None)
-    if diagnosis is not None:
-        words += [str(diagnosis.sqlstate), str(diagnosis.constraint_name or "")]
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is not None:
-        words.append(f"at {place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}")
-    return " ".join(word for word in words if word)
+    if diagnosis is None:
+        return describe_fault(error)
+    return describe_fault(error, str(diagnosis.sqlstate), str(diagnosis.constraint_name or ""))
 
 
 structlog.configure(

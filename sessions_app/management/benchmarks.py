@@ -21,7 +21,7 @@ from django.urls import reverse
 
 from sessions_app.mirror.budget import Gate
 from sessions_app.mirror.connection import open_client
-from sessions_app.mirror.streams import STREAMS, parse_results
+from sessions_app.mirror.streams import STREAMS
 from sessions_app.mirror.sync import sync_stream
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import Organization, Session
@@ -29,6 +29,7 @@ from sessions_app.models.organizations import WriteMode
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunState, Stream
 from sessions_app.vapi.client import Listing
+from sessions_app.vapi.reading import parse_results
 
 ROUNDS = 5
 _MOST_REMEMBERED = 60_000
@@ -167,7 +168,7 @@ def _download_and_parse(organization: Organization) -> int:
     with open_client(organization, Purpose.BACKFILL) as client:
         walk = Walk(partial(client.list_stream, spec.path), Listing(), partial(client.get_stream, spec.path))
         for step in walk.steps():
-            records, _ = parse_results(spec, step.results, step.text_replaced)
+            records, _ = parse_results(spec.path, step.results, step.text_replaced)
             seen += len(records)
     return seen
 

@@ -22,13 +22,14 @@ from sessions_app.management.benchmarks import BenchmarkFailed, Figure
 from sessions_app.management.databases import database_url
 from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.pull import collected_seldom
-from sessions_app.mirror.streams import STREAMS, parse_results
+from sessions_app.mirror.streams import STREAMS
 from sessions_app.mirror.sync import sync_stream
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import Chat, Organization, Session, SyncRun
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunState, Stream
 from sessions_app.vapi.client import Listing
+from sessions_app.vapi.reading import parse_results
 
 ROUNDS = 3
 _STREAMS = (Stream.SESSIONS, Stream.CHATS)
@@ -150,7 +151,7 @@ def _download_and_parse(organization: Organization) -> int:
         with open_client(organization, Purpose.BACKFILL) as client, collected_seldom():
             list_page = partial(client.list_stream, spec.path)
             for step in Walk(list_page, Listing(), partial(client.get_stream, spec.path)).steps():
-                seen += len(parse_results(spec, step.results, step.text_replaced)[0])
+                seen += len(parse_results(spec.path, step.results, step.text_replaced)[0])
     return seen
 
 

@@ -1,16 +1,20 @@
-"""Gets the next thing while the last one is worked on: one ahead, in a thread of its own."""
+"""Does beside each other, in threads of their own, what need not wait for each other: the next thing is got while
+the last one is worked on, and things are worked on several at once and given in their order."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from django.db import connection
 
 _Item = TypeVar("_Item")
+_Done = TypeVar("_Done")
 # A thread that is in the middle of a request ends by its time-out; nobody waits longer for it.
 _LAST_WORDS_SECONDS = 40.0
 
@@ -66,3 +70,90 @@ class _Ahead(Generic[_Item]):
             # Of this thread: the request budget was asked on it.
             connection.close()
             self._ready.put(last)
+
+
+@contextmanager
+def side_by_side(
+    work: Callable[[_Item], _Done], items: Iterator[_Item], at_once: int
+) -> Iterator[Iterator[_Done]]:
+    """Give what `work` makes of the items, in their order, with so many of them worked on at once.
+
+    What `items` or `work` raises is raised in its place in the order; what came before it is given. As `ahead`, no
+    thread in a transaction of the caller's.
+    """
+    if at_once == 1 or connection.in_atomic_block:
+        yield map(work, items)
+        return
+    workers = _SideBySide(work, items, at_once)
+    try:
+        yield workers.results()
+    finally:
+        workers.stop()
+
+
+@dataclass(frozen=True)
+class _End:
+    """Nothing comes after this: it was the last one, or there was a problem."""
+
+    problem: BaseException | None = None
+
+
+class _SideBySide(Generic[_Item, _Done]):
+    def __init__(self, work: Callable[[_Item], _Done], items: Iterator[_Item], at_once: int) -> None:
+        self._work, self._items = work, items
+        # Held by the one who waits for the next item, which has this place in the order.
+        self._next, self._place = threading.Lock(), 0
+        self._stopped = threading.Event()
+        self._ready: SimpleQueue[tuple[int, _Done | _End]] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(at_once)]
+        for thread in self._threads:
+            thread.start()
+
+    def results(self) -> Iterator[_Done]:
+        early: dict[int, _Done | _End] = {}
+        for place in count():
+            while place not in early:
+                done, result = self._ready.get()
+                early[done] = result
+            result = early.pop(place)
+            if not isinstance(result, _End):
+                yield result
+            elif result.problem is not None:
+                raise result.problem
+            else:
+                return
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(_LAST_WORDS_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            while self._do_next():
+                pass
+        finally:
+            # Of this thread.
+            connection.close()
+
+    def _do_next(self) -> bool:
+        with self._next:
+            if self._stopped.is_set():
+                return False
+            place, self._place = self._place, self._place + 1
+            try:
+                item = next(self._items)
+            except BaseException as problem:  # Whatever it is belongs to the one who waits.
+                return self._end(place, None if isinstance(problem, StopIteration) else problem)
+        if self._stopped.is_set():
+            return False
+        try:
+            self._ready.put((place, self._work(item)))
+        except BaseException as problem:  # Likewise.
+            return self._end(place, problem)
+        return True
+
+    def _end(self, place: int, problem: BaseException | None) -> bool:
+        self._stopped.set()
+        self._ready.put((place, _End(problem)))
+        return False

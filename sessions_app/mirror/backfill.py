@@ -7,38 +7,44 @@ run's worker dies, helpers end what they have; the next run goes on with what is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from django.db import connection
 from django.db.models import QuerySet
 
+from sessions_app.mirror.commits import unhurried
 from sessions_app.mirror.connection import NoKey, open_client
 from sessions_app.mirror.leases import HeldLease, LeaseLost, unheld
 from sessions_app.mirror.ledger import read_counts
 from sessions_app.mirror.pauses import pause_if_refused
 from sessions_app.mirror.pinning import WrongOrganization
-from sessions_app.mirror.pull import Pull, collected_seldom
+from sessions_app.mirror.pull import Pull, Reading, collected_seldom
 from sessions_app.mirror.quarantine import release_nameless
+from sessions_app.mirror.walk import Step
 from sessions_app.mirror.windows import (
     HeldWindow,
     close_plan,
     expected_rows,
-    held_window,
     is_laid,
     lay_windows,
     planned_at,
+    take_window,
     unfinished,
 )
+from sessions_app.mirror.writer import is_one_writer_enough
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, RunState, Stream
 from sessions_app.vapi.errors import Refused, VapiError
+from sessions_app.vapi.reader import Reader
 
 # Told how many windows there are, so that it can call helpers.
 Invite = Callable[[int], None]
 
 MOST_HELPERS = 8
 _LOOK_AGAIN_SECONDS = 0.2
+# Rows to be read from which on another process is started to read them.
+_MANY = 1000
 
 
 def run_backfill(pull: Pull, lease: HeldLease, invite: Invite | None = None) -> None:
@@ -52,11 +58,10 @@ def run_backfill(pull: Pull, lease: HeldLease, invite: Invite | None = None) -> 
     left = unfinished(organization, stream).count()
     if invite and left > 1:
         invite(left)
+    if (pull.run.total or 0) >= _MANY:
+        pull.expect_many()
     while not close_plan(organization, stream, lease):
-        with held_window(organization, stream) as window:
-            if window is not None:
-                _walk(pull, window, lease)
-        if window is None:
+        if not _walk_windows(pull, lease):
             # Helpers are at the last ones; where one dies, its window is free again within a minute.
             time.sleep(_LOOK_AGAIN_SECONDS)
             lease.renew()
@@ -75,21 +80,19 @@ def help_backfill(organization: Organization, stream: Stream, *, seconds: float 
         return False
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
-        with open_client(organization, Purpose.BACKFILL) as client, collected_seldom():
-            pull = Pull(organization, stream, client, run)
-            is_past = False
-            while not is_past:
-                with held_window(organization, stream) as window:
-                    if window is None:
-                        return False
-                    _walk(pull, window, deadline=deadline)
-                is_past = _is_past(deadline)
+        with (
+            open_client(organization, Purpose.BACKFILL) as client,
+            Reader() as reader,
+            collected_seldom(),
+        ):
+            pull = Pull(organization, stream, client, run, reader)
+            _walk_windows(pull, deadline=deadline)
+            return _is_past(deadline)
     except Refused as problem:
         pause_if_refused(organization, problem)
         return False
     except (VapiError, NoKey, WrongOrganization, LeaseLost):
         return False
-    return True
 
 
 def running_backfill(organization: Organization, stream: Stream) -> SyncRun | None:
@@ -112,44 +115,60 @@ def helpers_wanted(organization: Organization, stream: Stream) -> int:
     return max(0, min(MOST_HELPERS, organization.concurrent_requests - 1, left.count()) - at_work)
 
 
-def is_one_writer_enough() -> bool:
-    """Say whether the database takes one writer at a time, which one worker keeps busy: SQLite."""
-    return connection.vendor == "sqlite"
-
-
 def _running() -> QuerySet[SyncRun]:
     return SyncRun.objects.filter(kind=RunKind.BACKFILL, state=RunState.RUNNING)
 
 
-def _walk(
-    pull: Pull, window: HeldWindow, lease: HeldLease | None = None, *, deadline: float | None = None
-) -> None:
-    """Walk what is left of a window, or until the deadline. `lease` is the run's own, which must stand as well."""
-    is_done = False
-    while not is_done:
-        is_done = _walk_listing(pull, window, lease, deadline)
+def _walk_windows(pull: Pull, lease: HeldLease | None = None, *, deadline: float | None = None) -> bool:
+    """Walk windows that nobody walks until there is none, or the deadline has come and a page was stored.
+
+    Returns whether there was one. `lease` is the run's own, which must stand as well.
+    """
+    held: list[HeldWindow] = []
+    is_any = False
+    try:
+        # With a deadline, what was asked for ahead would mostly be thrown away.
+        with pull.stored_of(_steps(pull, held), far_ahead=deadline is None) as stored:
+            for window, reading in stored:
+                is_any = True
+                _note(window, reading, lease)
+                if reading is not None and _is_past(deadline):
+                    break
+    finally:
+        for window in held:
+            window.release()
+    return is_any
 
 
-def _walk_listing(pull: Pull, window: HeldWindow, lease: HeldLease | None, deadline: float | None) -> bool:
-    """Return False where the window was cut meanwhile."""
-    is_first = True
-    # With a deadline, what was asked for ahead would mostly be thrown away.
-    with pull.readings(pull.walk(window.listing), far_ahead=deadline is None) as readings:
-        for reading in readings:
-            step = reading.step
-            pull.store(reading)
-            if lease:
-                lease.renew()
-            window.reach(step.reached_at, len(step.results))
-            if is_first and window.cut(step.page.total_items):
-                return False
-            if _is_past(deadline):
-                return True
+def _note(window: HeldWindow, reading: Reading | None, lease: HeldLease | None) -> None:
+    """Note how far a window was walked and stored; no reading says that it was walked to its end."""
+    with unhurried():
+        if lease:
+            lease.renew()
+        if reading is not None:
+            window.reach(reading.step.reached_at, len(reading.step.results))
+        else:
+            window.finish()
+    if reading is None:
+        window.release()
+
+
+def _steps(pull: Pull, held: list[HeldWindow]) -> Iterator[tuple[HeldWindow, Step | None]]:
+    """Take window after window, note that it is `held`, and walk it; None says that it was walked to its end.
+
+    The next one is taken while the last answers of the one before are still to be stored.
+    """
+    while (window := take_window(pull.organization, pull.stream)) is not None:
+        held.append(window)
+        walk = pull.walk(window.listing)
+        is_first = True
+        for step in walk.steps():
+            if is_first and window.cut(step.page.total_items, step.reached_at):
+                # From now on this walk asks for nothing beyond.
+                walk.listing = replace(walk.listing, created_at_lt=window.listing.created_at_lt)
             is_first = False
-    if lease:
-        lease.renew()
-    window.finish()
-    return True
+            yield window, step
+        yield window, None
 
 
 def _is_past(deadline: float | None) -> bool:

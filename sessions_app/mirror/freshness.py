@@ -22,7 +22,7 @@ from sessions_app.mirror.moments import Work, begin
 from sessions_app.mirror.pauses import pausing
 from sessions_app.mirror.pinning import Pin
 from sessions_app.mirror.refetch import refetch_session
-from sessions_app.mirror.streams import STREAMS, StreamSpec, mirror_results, parse_results
+from sessions_app.mirror.streams import STREAMS, StreamSpec, mirror_results
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import Lookup, Organization, Session, Watermark
 from sessions_app.models.requests import Purpose
@@ -31,6 +31,7 @@ from sessions_app.search.box import digits_in
 from sessions_app.vapi.answers import Page
 from sessions_app.vapi.client import Listing, VapiClient
 from sessions_app.vapi.errors import Unavailable, VapiError
+from sessions_app.vapi.reading import parse_results
 
 # The newest rows are asked for this often while somebody is signed in, and by searches at most.
 SWEEP_EVERY = timedelta(seconds=12)
@@ -110,7 +111,7 @@ def _mirror_walk(client: VapiClient, organization: Organization, spec: StreamSpe
     written = 0
     try:
         for step in islice(walk.steps(), _MOST_STEPS):
-            records, _ = parse_results(spec, step.results, step.text_replaced)
+            records, _ = parse_results(spec.path, step.results, step.text_replaced)
             result = mirror_results(spec, organization, records, asked_at=step.page.asked_at)
             if not result.written_ids:
                 break
@@ -140,7 +141,7 @@ def read_newest(organization: Organization) -> int:
             [org_id for row in page.results if isinstance(org_id := row.get("orgId"), str)]
         )
     replaced = [place in page.text_replaced for place in range(len(page.results))]
-    records, _ = parse_results(spec, page.results, replaced)
+    records, _ = parse_results(spec.path, page.results, replaced)
     return mirror_results(spec, organization, records, asked_at=page.asked_at).created
 
 

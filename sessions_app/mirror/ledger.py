@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from sessions_app.logs import describe_error
 from sessions_app.mirror.budget import MOST_COOL_DOWN_SECONDS
+from sessions_app.mirror.commits import unhurried
 from sessions_app.mirror.connection import NoKey
 from sessions_app.mirror.leases import HeldLease, LeaseLost, with_new_connection
 from sessions_app.mirror.patience import must_wait_long
@@ -78,14 +79,15 @@ def open_run(
 
 def count(run: SyncRun, result: WriteResult, seen: int) -> None:
     """Add a page's outcome to the run, which several workers may share, and read what it amounts to by now."""
-    SyncRun.objects.filter(pk=run.pk).update(
-        seen=F("seen") + seen,
-        created=F("created") + result.created,
-        updated=F("updated") + result.updated,
-        unchanged=F("unchanged") + result.unchanged,
-        quarantined=F("quarantined") + result.quarantined,
-    )
-    read_counts(run)
+    with unhurried():
+        SyncRun.objects.filter(pk=run.pk).update(
+            seen=F("seen") + seen,
+            created=F("created") + result.created,
+            updated=F("updated") + result.updated,
+            unchanged=F("unchanged") + result.unchanged,
+            quarantined=F("quarantined") + result.quarantined,
+        )
+        read_counts(run)
 
 
 def read_counts(run: SyncRun) -> None:

@@ -25,13 +25,14 @@ from sessions_app.mirror.coverage import (
 from sessions_app.mirror.ledger import count
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.reconcile_upstream import Upstream
-from sessions_app.mirror.streams import StreamSpec, mirror_results, parse_results
+from sessions_app.mirror.streams import StreamSpec, mirror_results
 from sessions_app.mirror.tables import MirrorTable
 from sessions_app.mirror.walk import Step
 from sessions_app.mirror.writer import WriteResult
 from sessions_app.models import ForgottenId, Organization, QuarantinedRecord, SyncRun
 from sessions_app.models.coverage import CoverageState
 from sessions_app.vapi.errors import Gone, Unavailable
+from sessions_app.vapi.reading import parse_results
 
 # One page of a listing holds it.
 SMALL = 1000
@@ -180,7 +181,7 @@ class DayComparison:
 
     def _store(self, step: Step) -> set[str]:
         """Mirror one answer of a walk, compared by whole content. Returns the ids that it showed."""
-        records, bad = parse_results(self.spec, step.results, step.text_replaced)
+        records, bad = parse_results(self.spec.path, step.results, step.text_replaced)
         stream = self.table.stream
         for result in bad:
             quarantine(
@@ -261,7 +262,7 @@ class DayComparison:
             fetched = self.upstream.get(remote_id)
         except Gone:
             return asked_at
-        records, _ = parse_results(self.spec, [fetched.payload], [fetched.text_replaced])
+        records, _ = parse_results(self.spec.path, [fetched.payload], [fetched.text_replaced])
         written = mirror_results(
             self.spec, self.organization, records, asked_at=fetched.asked_at, run=self.run, deep=True
         )

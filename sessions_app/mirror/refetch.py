@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
 
 from sessions_app.mirror.connection import NoKey, open_client
-from sessions_app.mirror.streams import STREAMS, parse_results, store_answer
+from sessions_app.mirror.streams import STREAMS, store_answer
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import ApiToken, Organization, Session
 from sessions_app.models.history import ChangeSource
@@ -18,6 +18,7 @@ from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
 from sessions_app.vapi.errors import Gone, VapiError
+from sessions_app.vapi.reading import parse_results
 
 
 class Unstorable(VapiError):
@@ -89,7 +90,7 @@ def mirror_answer(
 ) -> Session | None:
     """Mirror one session as Vapi answered it to a GET or a PATCH. None where it could not be stored."""
     spec = STREAMS[Stream.SESSIONS]
-    records, bad = parse_results(spec, [payload], [text_replaced])
+    records, bad = parse_results(spec.path, [payload], [text_replaced])
     written = store_answer(
         spec, organization, records, bad, asked_at=asked_at, deep=True, source=source, edit_id=edit_id
     )
@@ -122,7 +123,7 @@ def _mirror_chats_of(client: VapiClient, organization: Organization, session_id:
         partial(client.get_stream, spec.path),
     )
     for step in walk.steps():
-        records, bad = parse_results(spec, step.results, step.text_replaced)
+        records, bad = parse_results(spec.path, step.results, step.text_replaced)
         store_answer(
             spec,
             organization,

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sessions_app.logs import describe_error
-from sessions_app.mirror.quarantine import quarantine
+from sessions_app.mirror.quarantine import quarantine, release
 from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
+from sessions_app.mirror.versions import Versions
 from sessions_app.mirror.writer import WriteResult, mirror_chats, mirror_sessions
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.names import NameKind
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.answers import BrokenResult, UnreadableResult
-from sessions_app.vapi.fields import BadRecord
-from sessions_app.vapi.json import JsonObject, dump_payload
-from sessions_app.vapi.payloads import parse_chat, parse_session
+from sessions_app.vapi.reading import PARSERS, BadResult
 
 
 @dataclass(frozen=True)
@@ -30,43 +28,14 @@ class StreamSpec:
 
 
 STREAMS = {
-    Stream.SESSIONS: StreamSpec("session", SESSIONS, parse_session, mirror_sessions),
-    Stream.CHATS: StreamSpec("chat", CHATS, parse_chat, mirror_chats),
+    Stream.SESSIONS: StreamSpec("session", SESSIONS, PARSERS["session"], mirror_sessions),
+    Stream.CHATS: StreamSpec("chat", CHATS, PARSERS["chat"], mirror_chats),
 }
 NAME_PATHS = {
     NameKind.ASSISTANT: "assistant",
     NameKind.SQUAD: "squad",
     NameKind.PHONE_NUMBER: "phone-number",
 }
-
-
-@dataclass(frozen=True)
-class BadResult:
-    """A result that is no session or chat: what it was, as far as that is safe to keep."""
-
-    remote_id: str
-    reason: str
-    payload_json: str
-
-
-def parse_results(
-    spec: StreamSpec, results: Sequence[JsonObject], text_replaced: Sequence[bool]
-) -> tuple[list[Any], list[BadResult]]:
-    """Return the records of an answer, and apart from them those that cannot be read."""
-    records, bad = [], []
-    for result, replaced in zip(results, text_replaced, strict=True):
-        try:
-            records.append(spec.parse(result, text_replaced=replaced))
-        except BadRecord as problem:
-            bad.append(_bad_result(result, str(problem)))
-        except Exception as problem:  # Of one record, whatever it was: the others of its page are stored.
-            bad.append(_bad_result(result, describe_error(problem)))
-    return records, bad
-
-
-def _bad_result(result: JsonObject, reason: str) -> BadResult:
-    remote_id = result.get("id")
-    return BadResult(remote_id if isinstance(remote_id, str) else "", reason, dump_payload(result))
 
 
 def store_answer(
@@ -81,8 +50,14 @@ def store_answer(
     deep: bool = False,
     source: ChangeSource = ChangeSource.SYNC,
     edit_id: int | None = None,
+    looked_at: Versions | None = None,
+    known: Collection[str] = (),
 ) -> WriteResult:
-    """Mirror the records of an answer and keep apart what was none."""
+    """Mirror the records of an answer and keep apart what was none.
+
+    `looked_at` are the versions that were stored when the answer was looked at, where it was; `known` the ids of what
+    it brought besides, which stands here as it came.
+    """
     apart = [(result.remote_id, result.reason, result.payload_json) for result in bad]
     apart += [(entry.remote_id, entry.reason, "") for entry in broken]
     for remote_id, reason, payload_json in apart:
@@ -95,8 +70,18 @@ def store_answer(
             run=run,
         )
     result = mirror_results(
-        spec, organization, records, asked_at=asked_at, run=run, deep=deep, source=source, edit_id=edit_id
+        spec,
+        organization,
+        records,
+        asked_at=asked_at,
+        run=run,
+        deep=deep,
+        source=source,
+        edit_id=edit_id,
+        looked_at=looked_at,
     )
+    release(organization, spec.table.stream, known)
+    result.unchanged += len(known)
     result.quarantined += len(apart)
     return result
 
@@ -111,7 +96,15 @@ def mirror_results(
     deep: bool = False,
     source: ChangeSource = ChangeSource.SYNC,
     edit_id: int | None = None,
+    looked_at: Versions | None = None,
 ) -> WriteResult:
     return spec.mirror(
-        organization, records, asked_at=asked_at, run=run, deep=deep, source=source, edit_id=edit_id
+        organization,
+        records,
+        asked_at=asked_at,
+        run=run,
+        deep=deep,
+        source=source,
+        edit_id=edit_id,
+        looked_at=looked_at,
     )

@@ -16,6 +16,7 @@ from sessions_app.models import Organization, SyncRun, Watermark
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, Stream
 from sessions_app.vapi.client import Listing
+from sessions_app.vapi.reader import Reader
 
 # Rows are read again from this long before the watermark: a clock that is behind, an update still under way.
 OVERLAP = timedelta(minutes=10)
@@ -62,16 +63,19 @@ def sync_stream(
         hold_lease(organization, stream, kind) as lease,
         open_run(organization, stream, kind, lease, started_by_id) as run,
         open_client(organization, _purpose(stream, kind)) as client,
+        Reader() as reader,
         collected_seldom(),
     ):
         if stream == Stream.NAMES:
             count(run, *sync_names(client, organization))
-        elif since is not None:
-            _pull_created_since(Pull(organization, stream, client, run, progress), since)
-        elif kind == RunKind.BACKFILL:
-            run_backfill(Pull(organization, stream, client, run, progress), lease, invite)
         else:
-            _pull_updated(Pull(organization, stream, client, run, progress), lease)
+            pull = Pull(organization, stream, client, run, reader, progress)
+            if since is not None:
+                _pull_created_since(pull, since)
+            elif kind == RunKind.BACKFILL:
+                run_backfill(pull, lease, invite)
+            else:
+                _pull_updated(pull, lease)
     if progress:
         progress(run)
     return run
@@ -95,12 +99,11 @@ def _purpose(stream: Stream, kind: RunKind) -> Purpose:
 
 def _pull_created_since(pull: Pull, since: datetime) -> None:
     """Walk a part again. It proves nothing about the rest: no window and no watermark moves."""
-    with pull.readings(pull.walk(Listing(created_at_ge=since))) as readings:
-        for reading in readings:
+    with pull.stored(pull.walk(Listing(created_at_ge=since))) as stored:
+        for reading in stored:
             if pull.run.total is None:
                 pull.run.total = reading.step.page.total_items
                 pull.run.save(update_fields=["total"])
-            pull.store(reading)
 
 
 def _pull_updated(pull: Pull, lease: HeldLease) -> None:
@@ -109,9 +112,9 @@ def _pull_updated(pull: Pull, lease: HeldLease) -> None:
     assert watermark.updated_at is not None  # noqa: S101 - _kind() chose this run because it is set
     newest = watermark.updated_at
     walk = pull.walk(Listing(updated_at_ge=watermark.updated_at - OVERLAP))
-    with pull.readings(walk) as readings:
-        for reading in readings:
-            newest = max([newest, *pull.store(reading)])
+    with pull.stored(walk) as stored:
+        for reading in stored:
+            newest = max([newest, *reading.updated_at])
     # A lower mark is always safe, so that a wrong updatedAt of the future is not followed.
     mark = walk.began_at or min(newest, timezone.now())
     with lease.guarding():

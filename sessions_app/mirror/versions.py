@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from django.db.backends.utils import CursorWrapper
 
 from sessions_app.mirror.rows import select_rows, stored_time
-from sessions_app.mirror.tables import MirrorTable, Record
+from sessions_app.mirror.tables import MirrorTable
+from sessions_app.models import Organization
+from sessions_app.vapi.heads import Head
+from sessions_app.vapi.payloads import Record
 
 # The same rule as `is_news`, decided by the database while it holds the row: what was read before may have moved.
 MAY_REPLACE = """t.organization_id = excluded.organization_id AND (
@@ -45,6 +48,23 @@ class Version(NamedTuple):
     is_missing: bool
 
 
+class Versioned(Protocol):
+    """What is compared of a record, or of its head."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def org_id(self) -> str: ...
+    @property
+    def updated_at(self) -> datetime: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+# By id, of those that are stored.
+Versions = Mapping[str, Version]
+
+
 def stored_versions(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> dict[str, Version]:
     """Return the stored version of each id that is mirrored already. One statement (on SQLite one per 900 ids)."""
     columns = (
@@ -69,7 +89,7 @@ def stored_versions(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str
     }
 
 
-def is_news(record: Record, stored: Version | None, asked_at: datetime, *, deep: bool) -> bool:
+def is_news(record: Versioned, stored: Version | None, asked_at: datetime, *, deep: bool) -> bool:
     """Say whether a record from a GET or a listing asked for at `asked_at` replaces what is stored.
 
     Newer updatedAt: yes. Older: no. Equal: if it was asked for later and differs, by fingerprint or, where `deep`,
@@ -81,9 +101,29 @@ def is_news(record: Record, stored: Version | None, asked_at: datetime, *, deep:
         return False
     if stored.is_missing or record.fingerprint != stored.fingerprint:
         return True
-    return deep and record.content_hash != stored.content_hash
+    return deep and isinstance(record, Record) and record.content_hash != stored.content_hash
 
 
-def is_hint_news(record: Record, stored: Version | None) -> bool:
+def refusal(record: Versioned, stored: Version | None, organization: Organization) -> str:
+    """Return why a record may not be stored for this organization; '' where it may."""
+    if stored is not None and stored.organization_id != organization.pk:
+        return "id: belongs to another organization"
+    if organization.vapi_org_id and record.org_id != organization.vapi_org_id:
+        return "orgId: not the one this organization was pinned to"
+    return ""
+
+
+def stands(head: Head, stored: Version | None, organization: Organization, asked_at: datetime) -> bool:
+    """Say whether what a head is of is surely stored as it came, or newer: then it need not be read."""
+    if stored is None or refusal(head, stored, organization):
+        return False
+    try:
+        return not is_news(head, stored, asked_at, deep=False)
+    except ValueError:
+        # What it costs is no amount.
+        return False
+
+
+def is_hint_news(record: Versioned, stored: Version | None) -> bool:
     """Say whether a record that came unasked replaces what is stored: MAY_REPLACE_BY_HINT in words."""
     return stored is None or (record.updated_at > stored.updated_at and not stored.is_missing)

@@ -7,8 +7,8 @@ cut when its first page says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -39,6 +39,8 @@ class HeldWindow:
 
     def __init__(self, window: SyncWindow, lease: HeldLease) -> None:
         self._window, self._lease = window, lease
+        self._kept = ExitStack()
+        self._kept.enter_context(kept(lease))
 
     @property
     def listing(self) -> Listing:
@@ -56,12 +58,16 @@ class HeldWindow:
         self._window.finished_at = timezone.now()
         self._save("finished_at")
 
-    def cut(self, total: int | None) -> bool:
+    def release(self) -> None:
+        """Hold it no longer."""
+        self._kept.close()
+
+    def cut(self, total: int | None, start: datetime | None) -> bool:
         """Leave most of a window that holds `total` rows to others, where that is far more than one should hold.
 
-        Returns whether it was cut: then the rest of `listing` is another one.
+        `start` is up to where it has been read. Returns whether it was cut: then `listing` ends earlier.
         """
-        start, end = self._window.reached_at, self._window.ends_at or timezone.now()
+        end = self._window.ends_at or timezone.now()
         if start is None or not total or total < _CROWDED * ROWS_PER_WINDOW:
             return False
         parts = min(self._most_parts(), math.ceil(total / ROWS_PER_WINDOW))
@@ -134,16 +140,15 @@ def planned_at(organization: Organization, stream: Stream) -> datetime | None:
     return marks.values_list("planned_at", flat=True).first()
 
 
-@contextmanager
-def held_window(organization: Organization, stream: Stream) -> Iterator[HeldWindow | None]:
-    """Hold the newest window that nobody walks, if there is one."""
-    taken = _take_newest(organization, stream)
-    if taken is None:
-        yield None
-        return
-    window, lease = taken
-    with kept(lease):
-        yield HeldWindow(window, lease)
+def take_window(organization: Organization, stream: Stream) -> HeldWindow | None:
+    """Take the newest window that nobody walks, if there is one; its lease is kept until it is released."""
+    open_ones = unfinished(organization, stream)
+    newest_first = unheld(open_ones).order_by(F("starts_at").desc(nulls_last=True))
+    while (pk := newest_first.values_list("pk", flat=True).first()) is not None:
+        lease = take(open_ones, pk)
+        if lease is not None:
+            return HeldWindow(SyncWindow.objects.get(pk=pk), lease)
+    return None
 
 
 def unfinished(organization: Organization, stream: Stream) -> QuerySet[SyncWindow]:
@@ -162,16 +167,6 @@ def close_plan(organization: Organization, stream: Stream, lease: HeldLease) -> 
     with lease.guarding():
         marks = Watermark.objects.filter(~Exists(left), organization=organization, stream=stream)
         return bool(marks.update(backfilled_at=timezone.now(), planned_at=None))
-
-
-def _take_newest(organization: Organization, stream: Stream) -> tuple[SyncWindow, HeldLease] | None:
-    open_ones = unfinished(organization, stream)
-    newest_first = unheld(open_ones).order_by(F("starts_at").desc(nulls_last=True))
-    while (pk := newest_first.values_list("pk", flat=True).first()) is not None:
-        lease = take(open_ones, pk)
-        if lease is not None:
-            return SyncWindow.objects.get(pk=pk), lease
-    return None
 
 
 def _edges(first: datetime | None, now: datetime, parts: int) -> list[datetime]:

@@ -8,6 +8,7 @@ one line twice. Costs and payloads are parts of it in modules of their own, call
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from sessions_app.costs.rollup import hold_report_zone
 from sessions_app.logs import describe_error
+from sessions_app.mirror.commits import unhurried
 from sessions_app.mirror.drift import note_drift
 from sessions_app.mirror.forgetting import erase_with_sessions, forgotten_among, remove_offered
 from sessions_app.mirror.history import Origin
@@ -37,12 +39,15 @@ from sessions_app.mirror.versions import (
     MAY_REPLACE_BY_HINT,
     NEVER_ASKED,
     Version,
+    Versions,
     is_hint_news,
     is_news,
+    refusal,
     stored_versions,
 )
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.history import ChangeSource
+from sessions_app.models.runs import RunKind
 from sessions_app.search.words import WordsRow, index_numbers, index_words
 from sessions_app.vapi.payloads import ChatRecord, SessionRecord
 
@@ -50,6 +55,19 @@ from sessions_app.vapi.payloads import ChatRecord, SessionRecord
 MAX_ROWS = 1000
 MAX_BYTES = 8_000_000
 _TRIES = 4
+# Answers that one worker stores at a time where the database takes more than one writer: what of a transaction is its
+# own work, and what is waiting for the database, of one of them comes beside that of the other.
+_AT_ONCE = 2
+
+
+def is_one_writer_enough() -> bool:
+    """Say whether the database takes one writer at a time, which one worker keeps busy: SQLite."""
+    return connection.vendor == "sqlite"
+
+
+def writers_at_once() -> int:
+    """Return how many answers one worker may store at the same time."""
+    return 1 if is_one_writer_enough() else _AT_ONCE
 
 
 @dataclass
@@ -80,6 +98,13 @@ class _Batch:
     deep: bool
     origin: Origin
     is_hint: bool = False
+    # What was stored when the records came, where that was looked at.
+    looked_at: Versions | None = None
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What a full sync stores is read again where it is lost; what came otherwise, Vapi may have let go of."""
+        is_full = self.run is not None and self.run.kind == RunKind.BACKFILL
+        return unhurried() if is_full else transaction.atomic()
 
     def is_news(self, record: Record, stored: Version | None) -> bool:
         if self.is_hint:
@@ -96,12 +121,16 @@ def mirror_sessions(
     deep: bool = False,
     source: ChangeSource = ChangeSource.SYNC,
     edit_id: int | None = None,
+    looked_at: Versions | None = None,
 ) -> WriteResult:
     """Store sessions asked for at `asked_at`. `deep` compares whole contents: for the answer to a GET.
 
-    `source` and `edit_id` are what the history says of changes found here.
+    `source` and `edit_id` are what the history says of changes found here. `looked_at` are the versions that were
+    stored when the records came; whatever has happened since, none is written that is no news by then.
     """
-    return _mirror(_Batch(SESSIONS, organization, asked_at, run, deep, Origin(source, edit_id)), records)
+    origin = Origin(source, edit_id)
+    batch = _Batch(SESSIONS, organization, asked_at, run, deep, origin, looked_at=looked_at)
+    return _mirror(batch, records)
 
 
 def mirror_chats(
@@ -113,9 +142,12 @@ def mirror_chats(
     deep: bool = False,
     source: ChangeSource = ChangeSource.SYNC,
     edit_id: int | None = None,
+    looked_at: Versions | None = None,
 ) -> WriteResult:
     """Store chats, as `mirror_sessions` does sessions. They are not edited, and have no history."""
-    return _mirror(_Batch(CHATS, organization, asked_at, run, deep, Origin(source, edit_id)), records)
+    origin = Origin(source, edit_id)
+    batch = _Batch(CHATS, organization, asked_at, run, deep, origin, looked_at=looked_at)
+    return _mirror(batch, records)
 
 
 def mirror_hint(table: MirrorTable, organization: Organization, record: Record) -> WriteResult:
@@ -127,8 +159,10 @@ def mirror_hint(table: MirrorTable, organization: Organization, record: Record) 
 def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
     result = WriteResult()
     offered = _newest_of_each(records)
-    with connection.cursor() as cursor:
-        versions = stored_versions(cursor, batch.table, [record.id for record in offered])
+    versions = batch.looked_at
+    if versions is None:
+        with connection.cursor() as cursor:
+            versions = stored_versions(cursor, batch.table, [record.id for record in offered])
     news: list[Record] = []
     unchanged: set[str] = set()
     let_go = _let_go(batch, [each for each in offered if each.id not in versions])
@@ -137,10 +171,9 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
             result.unchanged += 1
             continue
         stored = versions.get(record.id)
-        refusal = _refusal(batch, record, stored)
-        if refusal:
+        if reason := refusal(record, stored, batch.organization):
             result.quarantined += 1
-            _quarantine(batch, record, refusal)
+            _quarantine(batch, record, reason)
         elif batch.is_news(record, stored):
             news.append(record)
         else:
@@ -168,14 +201,6 @@ def _newest_of_each(records: Iterable[Record]) -> list[Record]:
         if known is None or record.updated_at >= known.updated_at:
             newest[record.id] = record
     return sorted(newest.values(), key=lambda record: record.id)
-
-
-def _refusal(batch: _Batch, record: Record, stored: Version | None) -> str:
-    if stored is not None and stored.organization_id != batch.organization.pk:
-        return "id: belongs to another organization"
-    if batch.organization.vapi_org_id and record.org_id != batch.organization.vapi_org_id:
-        return "orgId: not the one this organization was pinned to"
-    return ""
 
 
 def _portions(records: Sequence[Record]) -> Iterator[list[Record]]:
@@ -247,7 +272,7 @@ def _write(batch: _Batch, records: list[Record], *, are_new: bool) -> WriteResul
     out of the sums: they are inserted as they are. One that came in between is an IntegrityError.
     """
     table, organization = batch.table, batch.organization
-    with transaction.atomic(), connection.cursor() as cursor:
+    with batch.transaction(), connection.cursor() as cursor:
         zone = hold_report_zone(cursor, organization.pk)
         before = {} if are_new else stored_versions(cursor, table, [record.id for record in records])
         writable = records if are_new else _still_news(batch, records, before)
@@ -294,16 +319,14 @@ def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]
     return [
         record
         for record in records
-        if _refusal(batch, record, before.get(record.id)) == ""
+        if not refusal(record, before.get(record.id), batch.organization)
         and batch.is_news(record, before.get(record.id))
     ]
 
 
 def _index(cursor: CursorWrapper, batch: _Batch, records: list[Record], *, are_new: bool) -> None:
     source = batch.table.source.value
-    rows = [
-        WordsRow(source, record.id, session_of(record), record.labels, record.words) for record in records
-    ]
+    rows = [WordsRow(source, record.id, session_of(record), record.index) for record in records]
     index_words(cursor, batch.organization.pk, rows, are_new=are_new)
     numbers = {digits_of(record.customer_number) for record in records if isinstance(record, SessionRecord)}
     index_numbers(cursor, numbers - {""})

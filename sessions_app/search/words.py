@@ -1,15 +1,13 @@
 """Owns the index of words and of parts of phone numbers: what goes in, and how it is asked. Knows no sessions.
 
-Both databases hold the same words, because text is folded here and neither database's own parser sees it:
-on PostgreSQL as lexemes of a tsvector, on SQLite as tokens of an FTS5 row.
+Both databases hold the same words, folded (vapi.words): on PostgreSQL as lexemes of a tsvector, on SQLite as tokens of
+an FTS5 row.
 """
 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -18,18 +16,11 @@ from django.db.models import BooleanField, F, Func, OuterRef, Q, QuerySet, Subqu
 from django.db.models.lookups import IsNull
 
 from sessions_app.models import Chat, NumberSuffix, SearchText
+from sessions_app.vapi.words import Words, words_of
 
-# A tsvector may have 1 MB, which folded text of this size cannot pass: a distinct word takes at most twice its
-# bytes in there, but for the few of one byte.
-SAID_BYTES = 500_000
-LABEL_BYTES = 5_000
-WORD_LENGTH = 200
 # Of a longer run of digits only the end is searched: it is no phone number.
 NUMBER_LENGTH = 40
 SHORTEST_PART = 3
-# Most words of a language come again and again; what is longer than this is a sentence written without spaces.
-_WORDS_KEPT = 20_000
-_LONGEST_KEPT = 24
 _VARIABLES = 900
 _TABLE = SearchText._meta.db_table
 _ID = '."id"'
@@ -37,62 +28,13 @@ _SUFFIXES = NumberSuffix._meta.db_table
 
 
 class WordsRow(NamedTuple):
-    """What is found of one session or chat: its names, and what was said in it."""
+    """What one session or chat is found by."""
 
     source: str
     parent_id: str
     # The session that is found by it; '' for a chat without one.
     session_id: str
-    labels: str
-    said: str
-
-
-class _Folding(dict[int, str]):
-    """Maps a character to what it is made of, in lower case: letters and digits, a space where words end, nothing
-    for a diacritic. Learns as it goes.
-
-    One by one is as good as the text at once: what depends on its neighbours is only the order of diacritics.
-    """
-
-    def __missing__(self, code: int) -> str:
-        folded = "".join(map(_fold_character, unicodedata.normalize("NFKD", chr(code)).casefold()))
-        self[code] = folded
-        return folded
-
-
-def _fold_character(character: str) -> str:
-    if unicodedata.combining(character):
-        return ""
-    if _is_ideograph(ord(character)):
-        return f" {character} "
-    is_kept = character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}
-    return character if is_kept else " "
-
-
-def _is_ideograph(code: int) -> bool:
-    """Kana and Han are written without spaces: each stands as a word."""
-    return 0x3040 <= code <= 0x30FF or 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF
-
-
-_FOLDING = _Folding()
-_ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)).ljust(256)
-
-
-def fold(text: str) -> str:
-    """Return `text` as words apart by spaces: lower case, without diacritics, letters and digits only."""
-    if text.isascii():
-        return text.encode().translate(_ASCII).decode()
-    return unicodedata.normalize("NFC", text.translate(_FOLDING))
-
-
-@lru_cache(maxsize=_WORDS_KEPT)
-def _fold_word(word: str) -> str:
-    return fold(word)
-
-
-def words_of(text: str) -> list[str]:
-    """Return the folded words in their order, each cut to WORD_LENGTH."""
-    return [word[:WORD_LENGTH] for word in fold(text).split()]
+    words: Words
 
 
 def index_words(
@@ -133,8 +75,11 @@ def _index_in_postgres(cursor: CursorWrapper, organization_id: int, rows: Sequen
 
 def _vector(row: WordsRow) -> str:
     """A tsvector's text. One position a word suffices: words are AND-ed, never phrases. Weight A tells names."""
-    labels, said = _words(row.labels, LABEL_BYTES), _words(row.said, SAID_BYTES)
-    return " ".join((*(f"{word}:1A" for word in labels), ":2 ".join((*said, ""))))
+    return f"{_placed(row.words.labels, ':1A')} {_placed(row.words.said, ':2')}"
+
+
+def _placed(words: str, place: str) -> str:
+    return f"{words.replace(' ', f'{place} ')}{place}" if words else ""
 
 
 def _insert_in_sqlite(cursor: CursorWrapper, organization_id: int, rows: Sequence[WordsRow]) -> None:
@@ -164,10 +109,7 @@ def _index_in_sqlite(cursor: CursorWrapper, organization_id: int, rows: Sequence
 def _insert_words(cursor: CursorWrapper, rows: Iterable[tuple[int, WordsRow]]) -> None:
     cursor.executemany(
         "INSERT OR REPLACE INTO sessions_app_searchwords (rowid, labels, said) VALUES (%s, %s, %s)",
-        [
-            (rowid, " ".join(_words(row.labels, LABEL_BYTES)), " ".join(_words(row.said, SAID_BYTES)))
-            for rowid, row in rows
-        ],
+        [(rowid, row.words.labels, row.words.said) for rowid, row in rows],
     )
 
 
@@ -185,44 +127,7 @@ def _rowids(cursor: CursorWrapper, rows: Sequence[WordsRow]) -> dict[tuple[str, 
 
 
 def _place(row: WordsRow) -> tuple[str, str, str, bool]:
-    return row.source, row.parent_id, row.session_id, _is_cut(row.said)
-
-
-def _is_cut(said: str) -> bool:
-    """What was cut before it came here ends within one character of the limit."""
-    return len(said) > SAID_BYTES // 4 - 4 and len(said.encode(errors="replace")) > SAID_BYTES - 4
-
-
-def _cut(folded: str, size: int) -> str:
-    if len(folded) <= size // 4:
-        return folded
-    return folded.encode(errors="replace")[:size].decode(errors="ignore")
-
-
-def _words(text: str, size: int) -> Iterable[str]:
-    """The folded words, each once and cut to WORD_LENGTH, as many as fit into `size` bytes."""
-    folded = _cut(_fold_all(text, size), size)
-    words = dict.fromkeys(folded.split())
-    if len(folded) > WORD_LENGTH and max(map(len, words), default=0) > WORD_LENGTH:
-        return dict.fromkeys(word[:WORD_LENGTH] for word in words)
-    return words
-
-
-def _fold_all(text: str, size: int) -> str:
-    """Fold text that is a set of words: the plain ones first. Each is taken once where all do not fit into `size`."""
-    if text.isascii():
-        return fold(text)
-    words = text.split()
-    folded = _fold_words(words)
-    return folded if len(folded) <= size // 4 else _fold_words(dict.fromkeys(words))
-
-
-def _fold_words(words: Iterable[str]) -> str:
-    """What is not ASCII takes long."""
-    others = [
-        _fold_word(word) if len(word) <= _LONGEST_KEPT else fold(word) for word in words if not word.isascii()
-    ]
-    return " ".join((fold(" ".join(filter(str.isascii, words))), *others))
+    return row.source, row.parent_id, row.session_id, row.words.is_cut
 
 
 def matching(query: str, *, names_too: bool) -> QuerySet[SearchText]:

@@ -4,12 +4,14 @@ Sends nothing and knows no rows.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, NoReturn
 
 from sessions_app.vapi.errors import Gone, Refused, Unavailable, Unread
+from sessions_app.vapi.heads import read_head, read_page_heads
 from sessions_app.vapi.json import JsonObject, parse_json
 from sessions_app.vapi.redaction import redact
 from sessions_app.vapi.text import make_safe, may_need_safety
@@ -46,7 +48,7 @@ class UnreadableResult:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a listing. `results` are redacted and storable.
+    """One page of a listing. `results` are redacted and storable; some may be heads, which are not read further yet.
 
     `text_replaced` holds indexes into `results` in which characters had to be replaced. `date` is Vapi's own
     clock, `asked_at` ours before the request. What `metadata` says is a hint: None where it is absent or odd.
@@ -90,12 +92,16 @@ class Answer:
         return http_date(self.response.headers.get("Date"))
 
     def clean(self, value: Any) -> tuple[Any, bool]:
-        # No look at the whole body spares the walk: it costs as much, and most pages hold an address.
-        value = redact(value)
-        return make_safe(value) if self.may_need_safety else (value, False)
+        return _clean(value, may_need_safety=self.may_need_safety)
 
     def bad_body(self) -> Unavailable:
         return _bad_body(self.method, self.path, self.response)
+
+
+def _clean(value: Any, *, may_need_safety: bool) -> tuple[Any, bool]:
+    # No look at the whole body spares the walk: it costs as much, and most pages hold an address.
+    value = redact(value)
+    return make_safe(value) if may_need_safety else (value, False)
 
 
 def read_answer(method: str, path: str, asked_at: datetime, response: Reply) -> Answer:
@@ -117,19 +123,49 @@ def read_page(answer: Answer) -> Page:
     body = answer.body
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         raise answer.bad_body()
-    results, replaced, broken = _read_results(answer, body["results"])
-    metadata = body.get("metadata")
+    found = _Results()
+    for index, entry in enumerate(body["results"]):
+        found.add(index, entry, answer.clean)
+    return _page(found, body.get("metadata"), answer.asked_at, answer.response)
+
+
+def read_page_as_heads(kind: str, method: str, path: str, asked_at: datetime, response: Reply) -> Page:
+    """As `read_page`, of "session" or "chat", with each result read no further than its head where it has one.
+
+    Raises the fitting `VapiError` for everything that is not a 2xx with a page as JSON.
+    """
+    heads = read_page_heads(response.content) if 200 <= response.status_code < 300 else None
+    if heads is None:
+        return read_page(read_answer(method, path, asked_at, response))
+    found = _Results()
+    for index, body in enumerate(heads.results):
+        head = read_head(kind, body)
+        if head is not None:
+            found.results.append(head)
+        else:
+            found.add_unread(index, bytes(body))
+    return _page(found, _hints(bytes(heads.metadata)), asked_at, response)
+
+
+def _hints(text: bytes) -> object:
+    try:
+        return parse_json(text)
+    except ValueError:
+        return None
+
+
+def _page(found: "_Results", metadata: object, asked_at: datetime, response: Reply) -> Page:
     hints: Mapping[str, object] = metadata if isinstance(metadata, dict) else {}
     return Page(
-        results=results,
+        results=found.results,
         total_items=_count(hints.get("totalItems")),
         has_next_page=_flag(hints.get("hasNextPage")),
         items_beyond_retention=_flag(hints.get("itemsBeyondRetention")),
-        date=answer.date,
-        asked_at=answer.asked_at,
-        bytes=len(answer.response.content),
-        text_replaced=replaced,
-        broken=broken,
+        date=http_date(response.headers.get("Date")),
+        asked_at=asked_at,
+        bytes=len(response.content),
+        text_replaced=frozenset(found.replaced),
+        broken=found.broken,
         next_cursor=_cursor(hints.get("nextCursor")),
     )
 
@@ -150,27 +186,42 @@ def read_array(answer: Answer) -> list[JsonObject]:
     """A bare array, as the lists of names are; entries that are no objects have no name and are left out."""
     if not isinstance(answer.body, list):
         raise answer.bad_body()
-    return _read_results(answer, answer.body)[0]
+    found = _Results()
+    for index, entry in enumerate(answer.body):
+        found.add(index, entry, answer.clean)
+    return found.results
 
 
-def _read_results(
-    answer: Answer, entries: list[Any]
-) -> tuple[list[JsonObject], frozenset[int], list[BrokenResult]]:
-    results: list[JsonObject] = []
-    replaced: set[int] = set()
-    broken: list[BrokenResult] = []
-    for index, entry in enumerate(entries):
+class _Results:
+    """The entries of a list, sorted out."""
+
+    def __init__(self) -> None:
+        self.results: list[JsonObject] = []
+        # Places of results in which characters were replaced.
+        self.replaced: set[int] = set()
+        self.broken: list[BrokenResult] = []
+
+    def add(self, index: int, entry: Any, clean: Callable[[Any], tuple[Any, bool]]) -> None:
         try:
-            clean, was_replaced = answer.clean(entry) if isinstance(entry, dict) else (None, False)
+            payload, was_replaced = clean(entry) if isinstance(entry, dict) else (None, False)
         except RecursionError:
-            clean = None
-        if clean is None:
-            broken.append(_broken(index, entry))
-            continue
+            payload = None
+        if payload is None:
+            self.broken.append(_broken(index, entry))
+            return
         if was_replaced:
-            replaced.add(len(results))
-        results.append(clean)
-    return results, frozenset(replaced), broken
+            self.replaced.add(len(self.results))
+        self.results.append(payload)
+
+    def add_unread(self, index: int, body: bytes) -> None:
+        """Add an entry as it came. It is JSON, but perhaps more of it than can be followed."""
+        try:
+            entry = parse_json(body)
+        except ValueError:
+            unread = Unread.of("object", body)
+            self.broken.append(BrokenResult(index, unread.type, unread.length, unread.sha256))
+        else:
+            self.add(index, entry, partial(_clean, may_need_safety=may_need_safety(body)))
 
 
 def _broken(index: int, entry: object) -> BrokenResult:

@@ -18,6 +18,7 @@ from sessions_app.vapi.answers import (
     read_array,
     read_object,
     read_page,
+    read_page_as_heads,
 )
 from sessions_app.vapi.errors import Refused, Unavailable, UnavailableKind, WritesOff
 from sessions_app.vapi.json import JsonObject, dump_bytes
@@ -163,6 +164,11 @@ class VapiClient:
         """A page of any listing that answers {results, metadata}; `path` as in "session"."""
         return read_page(self._request("GET", path, query=query.parameters()))
 
+    def list_heads(self, path: str, query: Listing) -> Page:
+        """The same page, each result read no further than it takes to tell whether it is known ("session", "chat")."""
+        exchange = self._exchange("GET", path, query=query.parameters())
+        return read_page_as_heads(path, *exchange)
+
     def get_stream(self, path: str, remote_id: str) -> Fetched:
         return read_object(self._request("GET", path, remote_id))
 
@@ -184,7 +190,18 @@ class VapiClient:
         query: Query | None = None,
         body: Mapping[str, object] | None = None,
     ) -> Answer:
-        """The one place that every request passes: write mode, budget, time-outs, sorting of errors."""
+        return read_answer(*self._exchange(method, path, remote_id, query=query, body=body))
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        remote_id: str | None = None,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> tuple[str, str, datetime, Reply]:
+        """The one place that every request passes: write mode, budget, time-outs. Returns what `read_answer` takes."""
         listing = f"/{path.strip('/')}"
         template = listing if remote_id is None else f"{listing}/{{id}}"
         if method != "GET" and not self._may_write():
@@ -195,8 +212,7 @@ class VapiClient:
         if self._before_request:
             self._before_request(method)
         asked_at = datetime.now(UTC)
-        response = self._send(method, template, address, query, body)
-        return read_answer(method, template, asked_at, response)
+        return method, template, asked_at, self._send(method, template, address, query, body)
 
     def _send(
         self,

@@ -24,6 +24,15 @@ class Unread:
         return cls(kind, len(content), hashlib.sha256(content).hexdigest())
 
 
+def describe_fault(error: BaseException, *details: str) -> str:
+    """Return an error's type, what else is told of it, and the innermost place. Never its message: that may quote."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"at {place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}" if place else ""
+    return " ".join(filter(None, (type(error).__name__, *details, where)))
+
+
 class VapiError(Exception):
     """A request that brought no usable answer.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,7 +18,27 @@ _MAYBE_VOLATILE = re.compile(
 )
 
 
-def short_hash(*values: object) -> str:
+def session_fingerprint(
+    status: str,
+    name: str | None,
+    cost_usd: Decimal | None,
+    expiration_seconds: int | None,
+    messages: int,
+    costs: int,
+    customer_id: str,
+    customer: tuple[str, ...],
+) -> str:
+    """`messages` and `costs` count the entries; `customer` is number, name, email, external id and SIP address."""
+    return _short_hash(status, name, cost_usd, expiration_seconds, messages, costs, customer_id, customer)
+
+
+def chat_fingerprint(
+    name: str | None, cost_usd: Decimal | None, messages: int, costs: int, session_id: str
+) -> str:
+    return _short_hash(name, cost_usd, messages, costs, session_id)
+
+
+def _short_hash(*values: object) -> str:
     """32 hex digits over a few values: no one reads a customer's fields out of it."""
     return hashlib.sha256(repr(values).encode(errors="replace")).hexdigest()[:32]
 

@@ -1,16 +1,19 @@
 """Owns sessions, chats and names as typed records made from remote JSON; knows not how they are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, get_type_hints
 
 from sessions_app.vapi.costs import CostEntry, parse_costs
 from sessions_app.vapi.fields import BadRecord, Fields
-from sessions_app.vapi.fingerprints import content_hash, short_hash
-from sessions_app.vapi.json import JsonObject, dump_payload
+from sessions_app.vapi.fingerprints import chat_fingerprint, content_hash, session_fingerprint
+from sessions_app.vapi.json import JsonObject, dump_payload, load_payload
 from sessions_app.vapi.messages import Said, Turn, look_through, parse_turns
+from sessions_app.vapi.schema import CHAT, SESSION
+from sessions_app.vapi.unknown import Unknown, unknown_in
+from sessions_app.vapi.words import Words, index_of
 
 __all__ = [
     "BadRecord",
@@ -44,13 +47,17 @@ class Record:
     cost_usd: Decimal | None
     message_count: int
     costs: tuple[CostEntry, ...]
-    payload: JsonObject
     text_replaced: bool
     oddities: tuple[str, ...]
 
     def __init__(self, values: dict[str, Any]) -> None:
         """Takes every field at once: a frozen dataclass of its own accord sets one after the other, which is slow."""
         self.__dict__.update(values)
+
+    @cached_property
+    def payload(self) -> JsonObject:
+        """All of it. A record that another process read brings it as JSON alone: few who store it look into it."""
+        return load_payload(self.payload_json)
 
     @cached_property
     def payload_json(self) -> str:
@@ -60,10 +67,6 @@ class Record:
     def content_hash(self) -> str:
         """Over all of the payload but what is signed anew in every answer."""
         return content_hash(self.payload)
-
-    def prepare(self) -> None:
-        """Make now what is otherwise made when it is first asked for: all of it is needed to store a record."""
-        _ = self.payload_json, self.content_hash, self.said
 
     @property
     def messages(self) -> list[Any]:
@@ -78,13 +81,57 @@ class Record:
     def words(self) -> str:
         return self.said.words
 
-    @property
+    @cached_property
     def failed_tool_count(self) -> int:
         return self.said.failures
 
-    @property
+    @cached_property
     def blank_content(self) -> bool:
         return self.said.is_silent
+
+    @property
+    def labels(self) -> str:
+        raise NotImplementedError
+
+    @cached_property
+    def index(self) -> Words:
+        """What it is found by."""
+        return index_of(self.labels, self.words)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Cheap to compute, and different whenever something that people look at is."""
+        raise NotImplementedError
+
+    @cached_property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """What of it vapi/schema.py does not name."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Make now what is otherwise made when it is first asked for: all of it is needed to store a record."""
+        _ = self.payload_json, self.content_hash, self.fingerprint, self.index, self.unknown
+        _ = self.failed_tool_count, self.blank_content
+
+
+# Made of a record by `prepare`, beside its own fields.
+_MADE = (
+    "payload_json",
+    "content_hash",
+    "fingerprint",
+    "index",
+    "unknown",
+    "failed_tool_count",
+    "blank_content",
+)
+
+
+def prepared_values(kind: type[Record]) -> dict[str, Any]:
+    """Return the names of all that storing such a record takes, with their types. `kind` makes a record of them: its
+    payload is made again where somebody looks into it."""
+    own = get_type_hints(kind)
+    made = {name: get_type_hints(getattr(kind, name).func)["return"] for name in _MADE}
+    return {field.name: own[field.name] for field in fields(kind)} | made
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
@@ -110,8 +157,7 @@ class SessionRecord(Record):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Cheap to compute, and different whenever something that people look at is."""
-        return short_hash(
+        return session_fingerprint(
             self.status,
             self.name,
             self.cost_usd,
@@ -122,9 +168,13 @@ class SessionRecord(Record):
             self._customer,
         )
 
-    @cached_property
+    @property
     def labels(self) -> str:
         return "\n".join(filter(None, (self.name, *self._customer)))
+
+    @cached_property
+    def unknown(self) -> tuple[Unknown, ...]:
+        return unknown_in(self.payload, SESSION)
 
     @property
     def _customer(self) -> tuple[str, ...]:
@@ -150,11 +200,17 @@ class ChatRecord(Record):
 
     @cached_property
     def fingerprint(self) -> str:
-        return short_hash(self.name, self.cost_usd, self.message_count, len(self.costs), self.session_id)
+        return chat_fingerprint(
+            self.name, self.cost_usd, self.message_count, len(self.costs), self.session_id
+        )
 
-    @cached_property
+    @property
     def labels(self) -> str:
         return self.name or ""
+
+    @cached_property
+    def unknown(self) -> tuple[Unknown, ...]:
+        return unknown_in(self.payload, CHAT)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ from sessions_app.mirror import backfill
 from sessions_app.mirror.backfill import help_backfill, helpers_wanted
 from sessions_app.mirror.leases import LeaseLost
 from sessions_app.mirror.sync import sync_stream
-from sessions_app.mirror.windows import MOST_WINDOWS, held_window
+from sessions_app.mirror.windows import MOST_WINDOWS, HeldWindow, take_window
 from sessions_app.models import Lease, Organization, Session, SyncRun, SyncWindow, Watermark
 from sessions_app.models.runs import RunKind, RunState, Stream
 from tests.mirror.truth import assert_mirror_equals
@@ -33,6 +34,16 @@ from tests.worker_process import wait_until
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 _ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def held_window(organization: Organization, stream: Stream) -> Iterator[HeldWindow]:
+    window = take_window(organization, stream)
+    assert window is not None
+    try:
+        yield window
+    finally:
+        window.release()
 
 
 @pytest.fixture(autouse=True)
@@ -104,10 +115,8 @@ def test_the_run_waits_for_a_window_whose_helper_died(
 def test_who_stood_still_past_a_windows_lease_writes_no_checkpoint(organization: Organization) -> None:
     SyncWindow.objects.create(organization=organization, stream=Stream.SESSIONS)
     with held_window(organization, Stream.SESSIONS) as frozen:
-        assert frozen is not None
         SyncWindow.objects.update(expires_at=LONG_AGO)
         with held_window(organization, Stream.SESSIONS) as other:
-            assert other is not None
             other.reach(LONG_AGO, 5)
             with pytest.raises(LeaseLost):
                 frozen.reach(LONG_AGO + timedelta(days=9), 7)

@@ -11,13 +11,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from sessions_app.mirror import drift
 from sessions_app.mirror.sync import sync_organization
 from sessions_app.mirror.writer import mirror_chats, mirror_sessions
 from sessions_app.models import Organization, SchemaDrift
 from sessions_app.models.drift import DriftKind
 from sessions_app.vapi.payloads import SessionRecord, parse_chat
 from sessions_app.vapi.schema import ROLES, SESSION
+from sessions_app.vapi.unknown import NO_NAME, shown_name, unknown_in
 from tests.mirror.conftest import NOON, ORG
 from tests.sandbox_process import SandboxProcess
 
@@ -79,7 +79,7 @@ def test_what_is_no_word_is_noted_without_it(odd: object, organization: Organiza
 
     kinds = {DriftKind.ROLE, DriftKind.COST_KIND} | ({DriftKind.STATUS} if odd is not None else set())
     noted = set(SchemaDrift.objects.values_list("kind", "name", "count"))
-    assert noted == {(kind, drift.NO_NAME, 1) for kind in kinds}
+    assert noted == {(kind, NO_NAME, 1) for kind in kinds}
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,13 @@ def test_what_is_no_word_is_noted_without_it(odd: object, organization: Organiza
     ids=str,
 )
 def test_lists_of_messages_are_looked_at_whatever_is_in_them(entries: object) -> None:
-    notes = drift._Notes()
-    drift._look({"artifact": {"messages": entries}}, SESSION, notes)
+    found = unknown_in({"artifact": {"messages": entries}}, SESSION)
 
     messages = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     roles = [entry.get("role") for entry in messages if entry.get("role") not in ROLES]
-    expected = {("role", drift.shown_name(role)) for role in roles}
+    expected = {("role", shown_name(role)) for role in roles}
     expected |= {("field", "artifact.messages[].odd") for entry in messages if "odd" in entry}
-    assert set(notes) == expected
+    assert {(each.kind, each.name) for each in found} == expected
 
 
 def test_it_is_counted_on_and_the_first_time_is_kept(organization: Organization, record: Make) -> None:
@@ -134,7 +133,7 @@ def test_no_value_is_kept(organization: Organization, record: Make) -> None:
 
     kept = json.dumps(found())
     assert not any(word in kept for word in ("Ann", "ann", "49151", "5550100", "namea0"))
-    assert found()["byNumber"][1] == {drift.NO_NAME: "string"}
+    assert found()["byNumber"][1] == {NO_NAME: "string"}
     assert found()["byName"][1] == {"*": "string"}
 
 

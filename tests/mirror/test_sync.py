@@ -11,7 +11,6 @@ from django.db import OperationalError, connection
 
 from sessions_app.mirror.leases import LeaseTaken, hold_lease
 from sessions_app.mirror.refetch import Unstorable, refetch_session, stamp_missing
-from sessions_app.mirror.streams import STREAMS, parse_results
 from sessions_app.mirror.sync import close_expired_runs, sync_organization, sync_stream
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
@@ -29,6 +28,7 @@ from sessions_app.models import (
 )
 from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.runs import RunKind, RunState, Stream
+from sessions_app.vapi.reading import parse_results
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
 
@@ -386,7 +386,7 @@ def test_a_listing_asked_for_before_does_not_lift_a_stamp(
     remote = sandbox.truth("sessions")[0]
     asked_at = datetime.now(UTC)
     stamp_missing(organization, remote["id"], MissingReason.GONE)
-    [listed], _ = parse_results(STREAMS[Stream.SESSIONS], [remote], [False])
+    [listed], _ = parse_results("session", [remote], [False])
 
     mirror_sessions(organization, [listed], asked_at=asked_at)
     assert Session.objects.get(id=remote["id"]).missing_reason == "gone"

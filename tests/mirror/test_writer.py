@@ -26,8 +26,9 @@ from sessions_app.models import (
     SessionPayload,
 )
 from sessions_app.models.runs import Stream
-from sessions_app.search.words import WordsRow, index_words, matching_session_ids
+from sessions_app.search.words import index_words, matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
+from tests.search.rows import words_row
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 Make = Callable[..., SessionRecord]
@@ -286,7 +287,7 @@ def test_what_somebody_left_behind_keeps_no_new_session_out(organization: Organi
     """A page of which nothing is stored is inserted without a look; what is in its way is replaced all the same."""
     SessionPayload.objects.create(session_id="s2", payload_json="{}")
     with transaction.atomic(), connection.cursor() as cursor:
-        index_words(cursor, organization.pk, [WordsRow("session", "s3", "s3", "", "left behind")])
+        index_words(cursor, organization.pk, [words_row("session", "s3", "s3", "", "left behind")])
 
     result = mirror_sessions(organization, [record(f"s{number}") for number in range(5)], asked_at=NOW)
 

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from sessions_app.models import Chat, Organization, Session
 from sessions_app.search.words import WordsRow, index_numbers, index_words
+from sessions_app.vapi.words import index_of
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 
@@ -25,7 +26,7 @@ def make_session(organization: Organization, session_id: str, *, said: str = "",
     labels = " ".join(
         (session.name, session.customer_name, session.customer_email, session.customer_external_id)
     )
-    index(organization, WordsRow("session", session_id, session_id, labels, said), digits)
+    index(organization, words_row("session", session_id, session_id, labels, said), digits)
     return session
 
 
@@ -33,8 +34,12 @@ def make_chat(organization: Organization, chat_id: str, *, said: str = "", **col
     at = START + timedelta(minutes=columns.pop("minute", 0))
     times = dict.fromkeys(("created_at", "updated_at", "asked_at", "synced_at"), at)
     chat = Chat.objects.create(id=chat_id, organization=organization, **{**times, **columns})
-    index(organization, WordsRow("chat", chat_id, chat.session_id, chat.name, said))
+    index(organization, words_row("chat", chat_id, chat.session_id, chat.name, said))
     return chat
+
+
+def words_row(source: str, parent_id: str, session_id: str, labels: str, said: str) -> WordsRow:
+    return WordsRow(source, parent_id, session_id, index_of(labels, said))
 
 
 def index(organization: Organization, row: WordsRow, digits: str = "") -> None:

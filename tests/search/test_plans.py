@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from sessions_app.models import Edit, Organization, Session
 from sessions_app.search.filters import EditFilterSet, SessionFilterSet
-from sessions_app.search.words import WordsRow, index_numbers, index_words
-from tests.search.rows import START
+from sessions_app.search.words import index_numbers, index_words
+from tests.search.rows import START, words_row
 
 pytestmark = pytest.mark.django_db
 MANY = 5000
@@ -41,7 +41,7 @@ def many(organization: Organization) -> None:
     )
     with transaction.atomic(), connection.cursor() as cursor:
         rows = [
-            WordsRow("session", f"{i:08x}-session", f"{i:08x}-session", "", f"all own{i}x")
+            words_row("session", f"{i:08x}-session", f"{i:08x}-session", "", f"all own{i}x")
             for i in range(MANY)
         ]
         index_words(cursor, organization.pk, rows)

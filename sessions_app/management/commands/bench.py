@@ -27,7 +27,7 @@ from sessions_app.management.list_benchmark import list_addresses
 from sessions_app.management.machine import machine
 from sessions_app.management.sync_benchmark import ROUNDS, growth_figures, sync_comparison
 from sessions_app.management.webhook_benchmark import webhook_figures
-from sessions_app.mirror.backfill import is_one_writer_enough
+from sessions_app.mirror.writer import is_one_writer_enough
 from sessions_app.models import Organization
 
 _PARTS = ("sync", "pages", "webhooks", "edits", "kills", "fresh")

@@ -16,8 +16,9 @@ from sessions_app.management.exits import USAGE, demand_migrated
 from sessions_app.management.joiners import Joiners, joiners
 from sessions_app.management.progress import Bars
 from sessions_app.management.pulling import PullingCommand, chosen
-from sessions_app.mirror.backfill import help_backfill, is_one_writer_enough
+from sessions_app.mirror.backfill import help_backfill
 from sessions_app.mirror.sync import sync_stream
+from sessions_app.mirror.writer import is_one_writer_enough
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.runs import Stream
 

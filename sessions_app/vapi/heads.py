@@ -1,0 +1,165 @@
+"""Owns reading a page of sessions or chats only as far as it takes to tell what is known already from what is news.
+
+Most of what a listing brings again is stored as it is; reading all of it, and looking for secrets in it, takes ten
+times as long as a look at what tells its versions apart. What does not look as documented has no head: it is read
+whole at once.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from sessions_app.vapi.fingerprints import chat_fingerprint, session_fingerprint
+from sessions_app.vapi.json import JsonObject, parse_json
+from sessions_app.vapi.money import parse_usd
+from sessions_app.vapi.redaction import redact
+from sessions_app.vapi.text import make_safe, may_need_safety
+from sessions_app.vapi.times import parse_time
+
+
+class _Object(msgspec.Struct):
+    """Any object; what is in it is passed over."""
+
+
+class _Customer(msgspec.Struct):
+    number: str | None = None
+    name: str | None = None
+    email: str | None = None
+    externalId: str | None = None  # noqa: N815 - Vapi's own name
+    sipUri: str | None = None  # noqa: N815 - Vapi's own name
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class _Outline(msgspec.Struct, kw_only=True):
+    id: str
+    orgId: str  # noqa: N815 - Vapi's own name
+    createdAt: str  # noqa: N815 - Vapi's own name
+    updatedAt: str  # noqa: N815 - Vapi's own name
+    name: str | None = None
+    cost: msgspec.Raw = _NULL
+    costs: list[_Object] | None = None
+
+    def fingerprint(self) -> str:
+        raise NotImplementedError
+
+    def cost_usd(self) -> Decimal | None:
+        return parse_usd(parse_json(bytes(self.cost)))
+
+    def cost_lines(self) -> int:
+        return len(self.costs or ())
+
+
+class _SessionOutline(_Outline, kw_only=True):
+    status: str | None = None
+    expirationSeconds: int | None = None  # noqa: N815 - Vapi's own name
+    messages: list[msgspec.Raw] | None = None
+    customerId: str | None = None  # noqa: N815 - Vapi's own name
+    customer: _Customer | None = None
+
+    def fingerprint(self) -> str:
+        of = self.customer or _Customer()
+        customer = (of.number, of.name, of.email, of.externalId, of.sipUri)
+        return session_fingerprint(
+            self.status or "",
+            self.name,
+            self.cost_usd(),
+            self.expirationSeconds,
+            len(self.messages or ()),
+            self.cost_lines(),
+            self.customerId or "",
+            tuple([text or "" for text in customer]),
+        )
+
+
+class _ChatOutline(_Outline, kw_only=True):
+    input: str | list[msgspec.Raw] | None = None
+    output: list[msgspec.Raw] | None = None
+    sessionId: str | None = None  # noqa: N815 - Vapi's own name
+
+    def fingerprint(self) -> str:
+        said = 1 if isinstance(self.input, str) else len(self.input or ())
+        messages = said + len(self.output or ())
+        return chat_fingerprint(self.name, self.cost_usd(), messages, self.cost_lines(), self.sessionId or "")
+
+
+class Head(dict[str, Any]):
+    """A session or chat by `id`, `orgId`, `createdAt` and `updatedAt`; the rest of it is `body`, secrets and all.
+
+    Its fingerprint is that of the whole record, unless that had to be cleaned: then it is another.
+    """
+
+    __slots__ = ("_outline", "body", "updated_at")
+
+    def __init__(self, outline: _Outline, updated_at: datetime, body: bytes | msgspec.Raw) -> None:
+        super().__init__(
+            id=outline.id, orgId=outline.orgId, createdAt=outline.createdAt, updatedAt=outline.updatedAt
+        )
+        self._outline, self.updated_at, self.body = outline, updated_at, body
+
+    @property
+    def id(self) -> str:
+        return self._outline.id
+
+    @property
+    def org_id(self) -> str:
+        return self._outline.orgId
+
+    @property
+    def fingerprint(self) -> str:
+        """Raises ValueError where its cost is no amount."""
+        return self._outline.fingerprint()
+
+
+class PageHeads(msgspec.Struct):
+    """A page of a listing, each entry of its results as it came."""
+
+    results: list[msgspec.Raw]
+    metadata: msgspec.Raw = _NULL
+
+
+_read_page = msgspec.json.Decoder(PageHeads).decode
+_OUTLINES: Mapping[str, Callable[[bytes | msgspec.Raw], _Outline]] = {
+    "session": msgspec.json.Decoder(_SessionOutline).decode,
+    "chat": msgspec.json.Decoder(_ChatOutline).decode,
+}
+
+
+def read_page_heads(content: bytes) -> PageHeads | None:
+    """Return the entries of a page; None where only the patient parser can say what it is."""
+    try:
+        if not content.isascii():
+            # What is passed over is not looked at for this.
+            content.decode()
+        return _read_page(content)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def read_head(path: str, body: bytes | msgspec.Raw) -> Head | None:
+    """Return the head of an entry of a listing; None where it does not look as documented."""
+    try:
+        outline = _OUTLINES[path](body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    updated_at = parse_time(outline.updatedAt)
+    return Head(outline, updated_at, body) if updated_at and _is_plain(outline) else None
+
+
+def _is_plain(outline: _Outline) -> bool:
+    """Say whether its ids are surely storable and hold no secret."""
+    return bool(outline.id) and not any(odd in text for text in (outline.id, outline.orgId) for odd in ":\0")
+
+
+def read_whole(body: bytes | msgspec.Raw) -> tuple[JsonObject, bool]:
+    """Return the payload, redacted and storable, and whether characters of it had to be replaced.
+
+    Raises BadJson or RecursionError where it cannot be followed.
+    """
+    content = bytes(body)
+    payload: JsonObject = redact(parse_json(content))
+    return make_safe(payload) if may_need_safety(content) else (payload, False)
