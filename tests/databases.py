@@ -36,6 +36,7 @@ _ENVIRONMENT = {
     "VAPI_WEBHOOK_SECRET": "",
 }
 _VENDORS = ("sqlite", "postgresql")
+_DATABASE_FIXTURES = frozenset({"db", "transactional_db", "django_db_setup", "django_db_blocker"})
 # A commit that need not outlive a crash of the server does not wait for the disk: a fifth of the suite's time.
 _SERVER_OPTIONS = "-c synchronous_commit=off"
 
@@ -50,10 +51,9 @@ class Preparation:
         self.server: postgresql.Server | None = None
 
     def database_url(self) -> str:
-        vendor = os.environ.get("TEST_DATABASE") or "sqlite"
-        if vendor not in _VENDORS:
+        if vendor() not in _VENDORS:
             raise pytest.UsageError(f"TEST_DATABASE must be one of {', '.join(_VENDORS)}.")
-        if vendor == "sqlite":
+        if vendor() == "sqlite":
             return f"sqlite:///{self.var}/tests.sqlite3"
         if os.environ.get("TEST_DATABASE_URL"):
             return os.environ["TEST_DATABASE_URL"]
@@ -89,8 +89,27 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 def shared_out(count: int) -> range:
     """Return this database's half of 0 to `count` - 1: what takes long is done once by the suite, not once on each."""
-    return range(_VENDORS.index(os.environ.get("TEST_DATABASE") or "sqlite"), count, len(_VENDORS))
+    return range(_VENDORS.index(vendor()), count, len(_VENDORS))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out on PostgreSQL what touches no database: it is the same on SQLite, where it runs."""
+    if vendor() == "sqlite":
+        return
+    left_out = [item for item in items if not _touches_database(item)]
+    items[:] = [item for item in items if _touches_database(item)]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("django_db") is not None or not _DATABASE_FIXTURES.isdisjoint(fixtures)
+
+
+def vendor() -> str:
+    return os.environ.get("TEST_DATABASE") or "sqlite"
 
 
 def pytest_report_header() -> str:
-    return f"database: {os.environ.get('TEST_DATABASE') or 'sqlite'}"
+    left_out = "" if vendor() == "sqlite" else " (what touches no database is left out: it runs on SQLite)"
+    return f"database: {vendor()}{left_out}"

@@ -43,22 +43,21 @@ _FROM_JSON = (
 _VALUES = ", ".join(f"(added->>{at})::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS))
 
 
-def change_rollup(
-    cursor: CursorWrapper, zone: ZoneInfo, old: Iterable[AmountRow], new: Iterable[AmountRow]
-) -> None:
-    """Add `new` minus `old` to the rollup, inside the caller's transaction.
-
-    `zone` is the organization's report time zone. Keys are written in sorted order, so that two writers lock
-    them in the same order. What comes to nothing stays as a row of zeros until the next rebuild.
-    """
-    difference = sum_rows(zone, new)
+def difference(zone: ZoneInfo, old: Iterable[AmountRow], new: Iterable[AmountRow]) -> dict[Key, Measures]:
+    """Return what `new` minus `old` adds to the rollup. `zone` is the organization's report time zone."""
+    sums = sum_rows(zone, new)
     for key, measures in sum_rows(zone, old).items():
-        difference[key] = tuple(map(sub, difference.get(key, _NOTHING), measures))
-    add_sums(cursor, difference)
+        sums[key] = tuple(map(sub, sums.get(key, _NOTHING), measures))
+    return sums
 
 
 def add_sums(cursor: CursorWrapper, sums: Mapping[Key, Measures]) -> None:
-    """Add `sums` to the rollup, keys sorted."""
+    """Add `sums` to the rollup, inside the caller's transaction.
+
+    Keys are written in sorted order, so that two writers lock them in the same order; all write the same ones, so that
+    the last thing of a transaction is the best time. What comes to nothing stays as a row of zeros until the next
+    rebuild.
+    """
     changed = sorted((key, measures) for key, measures in sums.items() if any(measures))
     if changed:
         _add(cursor, changed)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django.db.backends.utils import CursorWrapper
 
 from sessions_app.costs.lines import LineRow, ReportedRow
-from sessions_app.costs.rollup import change_rollup
+from sessions_app.costs.rollup import Key, Measures, difference
 from sessions_app.mirror.rows import delete_rows, insert_rows, select_rows, stored_time
 from sessions_app.mirror.tables import MirrorTable, Record, line_rows, reported_row
 from sessions_app.models import CostLine, ReportedCost
@@ -27,8 +27,8 @@ def replace_costs(
     zone: ZoneInfo,
     *,
     are_new: bool,
-) -> None:
-    """Store the lines and reported costs of records whose rows are locked, and move the rollup by the difference.
+) -> dict[Key, Measures]:
+    """Store the lines and reported costs of records whose rows are locked. Returns by what the rollup is to be moved.
 
     Those that `are_new` have none stored yet.
     """
@@ -37,7 +37,7 @@ def replace_costs(
     old = [] if are_new else _take_costs(cursor, table, records)
     insert_rows(cursor, _LINES, _LINE_COLUMNS, lines)
     insert_rows(cursor, _REPORTED, _REPORTED_COLUMNS, reported)
-    change_rollup(cursor, zone, old, [*lines, *reported])
+    return difference(zone, old, [*lines, *reported])
 
 
 def _take_costs(

@@ -1,8 +1,8 @@
 """The only writer of mirrored columns: parsed records into rows, lines, rollup and search, in one transaction.
 
 The order matters. Parents are upserted first, sorted by id, which locks them; only then are their old lines read
-and replaced, and the difference added to the rollup. Reading old lines earlier would let concurrent writers count
-one line twice. Costs and payloads are parts of it in modules of their own, called by nobody else.
+and replaced, and at the very end the difference is added to the rollup. Reading old lines earlier would let concurrent
+writers count one line twice. Costs and payloads are parts of it in modules of their own, called by nobody else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from sessions_app.costs.rollup import hold_report_zone
+from sessions_app.costs.rollup import add_sums, hold_report_zone
 from sessions_app.logs import describe_error
 from sessions_app.mirror.commits import unhurried
 from sessions_app.mirror.drift import note_drift
@@ -283,7 +283,7 @@ def _write(batch: _Batch, records: list[Record], *, are_new: bool) -> WriteResul
             remove_offered(cursor, table, let_go)
             written -= let_go
         now_stored = [record for record in writable if record.id in written]
-        replace_costs(cursor, table, organization.pk, now_stored, zone, are_new=are_new)
+        moved = replace_costs(cursor, table, organization.pk, now_stored, zone, are_new=are_new)
         worded = set() if are_new else worded_ids(cursor, table, now_stored)
         with_words = [record for record in now_stored if record.id not in worded]
         if are_new:
@@ -293,6 +293,9 @@ def _write(batch: _Batch, records: list[Record], *, are_new: bool) -> WriteResul
             replace_payloads(cursor, table, organization, now_stored, ids, batch.origin)
         _index(cursor, batch, with_words, are_new=are_new)
         release(organization, table.stream, written)
+        # Last, what other writers wait for until this transaction has ended.
+        index_numbers(cursor, _numbers(with_words))
+        add_sums(cursor, moved)
     created = sum(1 for record_id in written if record_id not in before)
     return WriteResult(
         created=created,
@@ -328,8 +331,11 @@ def _index(cursor: CursorWrapper, batch: _Batch, records: list[Record], *, are_n
     source = batch.table.source.value
     rows = [WordsRow(source, record.id, session_of(record), record.index) for record in records]
     index_words(cursor, batch.organization.pk, rows, are_new=are_new)
+
+
+def _numbers(records: list[Record]) -> set[str]:
     numbers = {digits_of(record.customer_number) for record in records if isinstance(record, SessionRecord)}
-    index_numbers(cursor, numbers - {""})
+    return numbers - {""}
 
 
 def _quarantine(batch: _Batch, record: Record, reason: str) -> None:

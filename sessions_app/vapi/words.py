@@ -4,8 +4,8 @@ Both databases hold the same words, because text is folded here and neither data
 """
 
 import unicodedata
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Collection, Iterable
+from itertools import filterfalse
 from typing import NamedTuple
 
 # A tsvector may have 1 MB, which folded text of this size cannot pass: a distinct word takes at most twice its
@@ -70,9 +70,19 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", text.translate(_FOLDING))
 
 
-@lru_cache(maxsize=_WORDS_KEPT)
-def _fold_word(word: str) -> str:
-    return fold(word)
+class _Folded(dict[str, str]):
+    """Words folded, those that may come again kept. A dictionary of its own finds them without a call."""
+
+    def __missing__(self, word: str) -> str:
+        folded = fold(word)
+        if len(word) <= _LONGEST_KEPT:
+            if len(self) >= _WORDS_KEPT:
+                self.clear()
+            self[word] = folded
+        return folded
+
+
+_FOLDED = _Folded()
 
 
 def words_of(text: str) -> list[str]:
@@ -109,9 +119,7 @@ def _fold_all(text: str, size: int) -> str:
     return folded if len(folded) <= size // 4 else _fold_words(dict.fromkeys(words))
 
 
-def _fold_words(words: Iterable[str]) -> str:
+def _fold_words(words: Collection[str]) -> str:
     """What is not ASCII takes long."""
-    others = [
-        _fold_word(word) if len(word) <= _LONGEST_KEPT else fold(word) for word in words if not word.isascii()
-    ]
+    others = map(_FOLDED.__getitem__, filterfalse(str.isascii, words))
     return " ".join((fold(" ".join(filter(str.isascii, words))), *others))

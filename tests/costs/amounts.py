@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 
 from sessions_app.costs.lines import LineRow, ReportedRow
-from sessions_app.costs.rollup import change_rollup
+from sessions_app.costs.rollup import add_sums, difference
 from sessions_app.models import Chat, CostLine, Organization, ReportedCost, Session
 from sessions_app.models.costs import Source
 from sessions_app.models.fields import to_pico
@@ -95,7 +95,7 @@ def change(
     new: Iterable[LineRow | ReportedRow] = (),
 ) -> None:
     with connection.cursor() as cursor:
-        change_rollup(cursor, ZoneInfo(organization.report_time_zone), old, new)
+        add_sums(cursor, difference(ZoneInfo(organization.report_time_zone), old, new))
 
 
 def _columns(row: LineRow | ReportedRow) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""Work beside each other: everything in its order, every problem in its place, every thread at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sessions_app.mirror.ahead import ahead, side_by_side
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_what_takes_longer_holds_its_place() -> None:
+    def work(item: int) -> int:
+        time.sleep(0.05 if item % 2 == 0 else 0)
+        return item * 10
+
+    with side_by_side(work, iter(range(20)), 3) as done:
+        assert list(done) == [item * 10 for item in range(20)]
+
+
+def test_several_are_worked_on_at_once_and_no_more() -> None:
+    both = threading.Barrier(2, timeout=10)
+    at_work: list[int] = []
+    most = 0
+
+    def work(item: int) -> int:
+        nonlocal most
+        at_work.append(item)
+        most = max(most, len(at_work))
+        # Nobody gets on alone.
+        both.wait()
+        at_work.remove(item)
+        return item
+
+    with side_by_side(work, iter(range(10)), 2) as done:
+        assert list(done) == list(range(10))
+    assert most == 2
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("where", ["items", "work"])
+def test_a_problem_comes_in_its_place_and_nothing_after_it(at_once: int, where: str) -> None:
+    worked_on: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            if (where, item) == ("items", 5):
+                raise LookupError("five")
+            yield item
+
+    def work(item: int) -> int:
+        if (where, item) == ("work", 5):
+            raise LookupError("five")
+        worked_on.append(item)
+        return item
+
+    given: list[int] = []
+    with pytest.raises(LookupError, match="five"), side_by_side(work, items(), at_once) as done:
+        given.extend(done)
+    assert given == [0, 1, 2, 3, 4]
+    # The one beside it may have been under way.
+    assert max(worked_on) <= 6
+
+
+def test_whoever_leaves_early_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with ahead(iter(range(1000))) as coming, side_by_side(str, coming, 2) as done:
+        assert next(done) == "0"
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_items(count: int) -> None:
+    with side_by_side(str, iter(range(count)), 2) as done:
+        assert list(done) == [str(item) for item in range(count)]
+
+
+@pytest.mark.django_db(transaction=False)
+def test_in_a_transaction_there_is_no_thread() -> None:
+    with side_by_side(lambda _: threading.get_ident(), iter(range(3)), 2) as done:
+        assert set(done) == {threading.get_ident()}
