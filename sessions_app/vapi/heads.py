@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from sessions_app.vapi.fields import LONGEST_ID
 from sessions_app.vapi.fingerprints import chat_fingerprint, session_fingerprint
 from sessions_app.vapi.json import JsonObject, parse_json
 from sessions_app.vapi.money import parse_usd
@@ -147,12 +148,17 @@ def read_head(path: str, body: bytes | msgspec.Raw) -> Head | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     updated_at = parse_time(outline.updatedAt)
-    return Head(outline, updated_at, body) if updated_at and _is_plain(outline) else None
+    if updated_at is None or parse_time(outline.createdAt) is None or not _is_plain(outline):
+        return None
+    return Head(outline, updated_at, body)
 
 
 def _is_plain(outline: _Outline) -> bool:
-    """Say whether its ids are surely storable and hold no secret."""
-    return bool(outline.id) and not any(odd in text for text in (outline.id, outline.orgId) for odd in ":\0")
+    """Say whether its ids are surely ids, storable, and hold no secret."""
+    return all(
+        0 < len(text) <= LONGEST_ID and ":" not in text and "\0" not in text
+        for text in (outline.id, outline.orgId)
+    )
 
 
 def read_whole(body: bytes | msgspec.Raw) -> tuple[JsonObject, bool]:

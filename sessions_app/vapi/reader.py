@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -31,6 +32,12 @@ _END_SECONDS = 5.0
 _COLLECTED_TOGETHER = 20
 # What a program needs to start; nothing that tells a secret.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+# glibc gives memory back page by page and asks for it again: one answer after another needs about the same.
+_KEPT_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+    "MALLOC_TRIM_THRESHOLD_": "2000000000",
+    "MALLOC_TOP_PAD_": "64000000",
+}
 
 
 class Reader:
@@ -85,8 +92,9 @@ class Reader:
         if process is None:
             return
         with process:
-            if process.stdin:
-                process.stdin.close()
+            # What was not sent to one that is gone is nobody's loss.
+            with suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]  # it was started with pipes
             try:
                 process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
@@ -99,7 +107,7 @@ def _start() -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", "sessions_app.vapi.reader"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**environment, "PYTHONPATH": str(_ROOT)},
+        env={**environment, **_KEPT_MEMORY, "PYTHONPATH": str(_ROOT)},
         # Ctrl-C is for the one who started it.
         process_group=0,
     )

@@ -66,7 +66,8 @@ _NAMING_KEYS = frozenset({"name", "key", "id", "type", "title", "description"})
 _QUERY_ENDINGS = ("signature", "credential")
 _QUERY_NAMES = frozenset({"sig", "key", "auth", "jwt", "hmac"})
 
-_URL = re.compile(r"""://(?:([^\s"'<>\\/?#]*)@)?([^\s"'<>\\]*)""")
+# A slash of an address may be escaped, in JSON that is quoted inside a text or was cut off there.
+_URL = re.compile(r"""(:(?:\\?/){2})(?:([^\s"'<>\\/?#]*)@)?((?:[^\s"'<>\\]|\\/)*)""")
 _QUERY = re.compile(r"([?&;#])([^=&;#]*)=([^&;#]*)")
 _SIP_PASSWORD = re.compile(r"(sips?:[^\s:@/;?<>\"]+:)([^\s:@/<>\"]+)(?=@)", re.IGNORECASE | re.ASCII)
 # Inside text that is no JSON as a whole: cut off, or with words around it.
@@ -126,7 +127,8 @@ def redact(value: T) -> T:
 
 def _redact(value: Any) -> Any:
     if isinstance(value, str):
-        return _redact_text(value) if ":" in value else value
+        # Where nothing was found it is still the given one.
+        return clean if ":" in value and (clean := _redact_text(value)) != value else value
     return _redact_tree(value) if isinstance(value, dict | list) else value
 
 
@@ -174,7 +176,7 @@ def _redact_texts(texts: list[_Change]) -> Iterator[_Change]:
     """One look at all texts that hold quotes, as tools' arguments do, costs little more than a look at one."""
     quoted = _may_hold_secrets_inside([text for _, _, text in texts if '"' in text])
     for place, key, text in texts:
-        if quoted if '"' in text else "://" in text or "@" in text:
+        if quoted if '"' in text else _has_address(text) or "@" in text:
             yield place, key, _redact_text(text)
 
 
@@ -287,7 +289,7 @@ def _redact_text(text: str) -> str:
     """For texts with a colon: without one there is neither an address nor a key with its value."""
     if '"' in text:
         text = _redact_quoted(text)
-    if "://" in text and ("@" in text or "=" in text):
+    if ("@" in text or "=" in text) and _has_address(text):
         text = _URL.sub(_fix_url, text)
     # Lower case is made of few texts only: it costs as much as all the other looks.
     return _SIP_PASSWORD.sub(rf"\1{REDACTED}", text) if "@" in text and "sip" in text.lower() else text
@@ -321,10 +323,14 @@ def _fix_pair(match: re.Match[str]) -> str:
     return f'"{key}{between}{REDACTED}' if _KINDS[key] == "secret" else match.group()
 
 
+def _has_address(text: str) -> bool:
+    return "://" in text or ":\\/" in text
+
+
 def _fix_url(match: re.Match[str]) -> str:
-    user, rest = match.groups()
+    slashes, user, rest = match.groups()
     shown = "" if user is None else f"{REDACTED if user else ''}@"
-    return f"://{shown}{_QUERY.sub(_fix_query, rest) if '=' in rest else rest}"
+    return f"{slashes}{shown}{_QUERY.sub(_fix_query, rest) if '=' in rest else rest}"
 
 
 def _fix_query(match: re.Match[str]) -> str:

@@ -238,6 +238,20 @@ def test_an_address_loses_its_secret_part_only(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h\\/p?token=v", "https://h\\/p?token=[redacted]"),
+        ('"url": "https:\\/\\/u:pw@h\\/p?sig=v', '"url": "https:\\/\\/[redacted]@h\\/p?sig=[redacted]'),
+        ("see https:\\/\\/h\\/?a=1&jwt=v", "see https:\\/\\/h\\/?a=1&jwt=[redacted]"),
+    ],
+)
+def test_slashes_of_an_address_may_be_escaped(text: str, shown: str) -> None:
+    """As in JSON that was cut off, or stands among words."""
+    assert redact(text) == shown
+    assert redact({"said": text}) == {"said": shown}
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "https://host/a/user@example.org?page=2&limit=3#top",
