@@ -24,7 +24,9 @@ BARE = {
 }
 _CUSTOMER = {"number": "+4930123", "name": "Ann", "email": "a@b.example", "sipUri": "sip:ann:pw@example.org"}
 _TEXTS = st.none() | st.text(max_size=8) | st.sampled_from(["https://u:p@h.example/?sig=x", "a\x00b", ":"])
-_ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({})
+_ODD: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({})
+)
 _ENTRIES = st.lists(st.just({}) | st.just({"role": "user", "content": "hi"}) | _ODD, max_size=4)
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "name": _TEXTS | _ODD,
@@ -99,7 +101,13 @@ def test_the_fingerprint_of_an_ordinary_record_is_that_of_the_whole(path: str) -
     assert head is not None
     assert head.fingerprint == PARSERS[path](read_whole(head.body)[0]).fingerprint
 
-    for change in ({"name": "Bob"}, {"cost": 2e-07}, {"costs": [{}]}, {"input": "hi", "messages": []}):
+    changes: list[dict[str, Any]] = [
+        {"name": "Bob"},
+        {"cost": 2e-07},
+        {"costs": [{}]},
+        {"input": "hi", "messages": []},
+    ]
+    for change in changes:
         other = head_of(path, {**payload, **change})
         assert other is not None
         assert other.fingerprint != head.fingerprint
