@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from sessions_app.mirror.commits import unhurried
 from sessions_app.mirror.connection import NoKey, open_client
-from sessions_app.mirror.leases import HeldLease, LeaseLost, unheld
+from sessions_app.mirror.leases import HeldLease, LeaseLost, holders
 from sessions_app.mirror.ledger import read_counts
 from sessions_app.mirror.pauses import pause_if_refused
 from sessions_app.mirror.pinning import WrongOrganization
@@ -111,8 +111,8 @@ def helpers_wanted(organization: Organization, stream: Stream) -> int:
     if is_one_writer_enough():
         return 0
     left = unfinished(organization, stream)
-    at_work = left.count() - unheld(left).count()
-    return max(0, min(MOST_HELPERS, organization.concurrent_requests - 1, left.count()) - at_work)
+    most = min(MOST_HELPERS, organization.concurrent_requests - 1, left.count())
+    return max(0, most - holders(left))
 
 
 def _running() -> QuerySet[SyncRun]:

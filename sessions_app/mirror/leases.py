@@ -115,6 +115,11 @@ def unheld(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.filter(_IS_FREE)
 
 
+def holders(rows: QuerySet[Any]) -> int:
+    """Return how many hold some of them; one may hold several."""
+    return rows.order_by().exclude(_IS_FREE).values("holder").distinct().count()
+
+
 def is_held(organization: Organization, stream: Stream, kind: RunKind) -> bool:
     """Say whether a living lease exists."""
     return Lease.objects.filter(
