@@ -36,15 +36,13 @@ from sessions_app.models import Organization, SyncRun
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, RunState, Stream
 from sessions_app.vapi.errors import Refused, VapiError
-from sessions_app.vapi.reader import Reader
+from sessions_app.vapi.reader import MANY, Reader
 
 # Told how many windows there are, so that it can call helpers.
 Invite = Callable[[int], None]
 
 MOST_HELPERS = 8
 _LOOK_AGAIN_SECONDS = 0.2
-# Rows to be read from which on another process is started to read them.
-_MANY = 1000
 
 
 def run_backfill(pull: Pull, lease: HeldLease, invite: Invite | None = None) -> None:
@@ -58,7 +56,7 @@ def run_backfill(pull: Pull, lease: HeldLease, invite: Invite | None = None) -> 
     left = unfinished(organization, stream).count()
     if invite and left > 1:
         invite(left)
-    if (pull.run.total or 0) >= _MANY:
+    if (pull.run.total or 0) >= MANY:
         pull.expect_many()
     while not close_plan(organization, stream, lease):
         if not _walk_windows(pull, lease):

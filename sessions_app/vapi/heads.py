@@ -142,9 +142,12 @@ def read_page_heads(content: bytes) -> PageHeads | None:
 
 
 def read_head(path: str, body: bytes | msgspec.Raw) -> Head | None:
-    """Return the head of an entry of a listing; None where it does not look as documented."""
+    """Return the head of an entry of a listing; None where it does not look as documented, or nothing is."""
+    decode = _OUTLINES.get(path)
+    if decode is None:
+        return None
     try:
-        outline = _OUTLINES[path](body)
+        outline = decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     updated_at = parse_time(outline.updatedAt)

@@ -23,18 +23,14 @@ from sessions_app.vapi.reading import RECORDS, BadResult, parse_results, prepare
 
 Parsed = tuple[list[Any], list[BadResult]]
 
-# Fewer are read sooner here than they are there and back.
-FEW = 50
+# Fewer are read sooner here than they are there and back; for fewer than these no process is started.
+FEW, MANY = 50, 500
 _ROOT = Path(__file__).resolve().parents[2]
 _END_SECONDS = 5.0
 # Answers between two looks of the garbage collector.
 _COLLECTED_TOGETHER = 20
 # glibc gives memory back page by page and asks for it again: one answer after another needs about the same.
-_KEPT_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": "1000000000",
-    "MALLOC_TRIM_THRESHOLD_": "2000000000",
-    "MALLOC_TOP_PAD_": "64000000",
-}
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "32000000", "MALLOC_TRIM_THRESHOLD_": "256000000"}
 
 
 class Reader:
@@ -63,7 +59,7 @@ class Reader:
     def parse(self, path: str, results: Sequence[JsonObject], text_replaced: Sequence[bool]) -> Parsed:
         """As `reading.parse_results`; heads are read by the process, all that storing them takes made as well."""
         heads = [result for result in results if isinstance(result, Head)]
-        if len(heads) < FEW:
+        if len(heads) < (MANY if self._process is None else FEW):
             return parse_results(path, results, text_replaced)
         rest = [place for place, result in enumerate(results) if not isinstance(result, Head)]
         records, bad = self._ask(path, [bytes(head.body) for head in heads])

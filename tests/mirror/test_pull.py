@@ -72,6 +72,7 @@ def test_a_reader_that_is_killed_costs_nothing(
     roomy: SandboxProcess, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sessions_app.mirror.walk.MAX_LIMIT", 100)
+    monkeypatch.setattr("sessions_app.vapi.reader.MANY", 100)
     killed: list[int] = []
 
     def kill(run: SyncRun) -> None:

@@ -133,6 +133,10 @@ def test_what_is_not_as_documented_has_none(odd: dict[str, Any]) -> None:
     assert head_of("session", {**BARE, **odd}) is None
 
 
+def test_what_no_head_is_described_for_has_none() -> None:
+    assert head_of("call", BARE) is None
+
+
 def test_nothing_else_is_shown_of_it() -> None:
     head = head_of("session", {**BARE, "name": "s3cr3t", "assistant": {"model": {"apiKey": "s3cr3t"}}})
 
