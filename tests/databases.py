@@ -38,7 +38,7 @@ _ENVIRONMENT = {
 _VENDORS = ("sqlite", "postgresql")
 # Whole products are started there, or workers killed.
 _LONGEST = ("test_bulk.py", "test_walk.py", "test_run.py", "test_faults_of_ours.py", "test_killed_workers.py")
-_DATABASE_FIXTURES = frozenset({"db", "transactional_db", "django_db_setup", "django_db_blocker"})
+_DATABASE_FIXTURES = frozenset({"db", "transactional_db"})
 # A commit that need not outlive a crash of the server does not wait for the disk: a fifth of the suite's time.
 _SERVER_OPTIONS = "-c synchronous_commit=off"
 

@@ -101,6 +101,8 @@ class _End:
 class _SideBySide(Generic[_Item, _Done]):
     def __init__(self, work: Callable[[_Item], _Done], items: Iterator[_Item], at_once: int) -> None:
         self._work, self._items = work, items
+        # While one result is dealt with, as many more are worked on, and none beyond.
+        self._wanted = threading.Semaphore(at_once + 1)
         # Held by the one who waits for the next item, which has this place in the order.
         self._next, self._place = threading.Lock(), 0
         self._stopped = threading.Event()
@@ -118,6 +120,7 @@ class _SideBySide(Generic[_Item, _Done]):
             result = early.pop(place)
             if not isinstance(result, _End):
                 yield result
+                self._wanted.release()
             elif result.problem is not None:
                 raise result.problem
             else:
@@ -125,6 +128,7 @@ class _SideBySide(Generic[_Item, _Done]):
 
     def stop(self) -> None:
         self._stopped.set()
+        self._wanted.release(len(self._threads))
         for thread in self._threads:
             thread.join(_LAST_WORDS_SECONDS)
 
@@ -137,6 +141,7 @@ class _SideBySide(Generic[_Item, _Done]):
             connection.close()
 
     def _do_next(self) -> bool:
+        self._wanted.acquire()
         with self._next:
             if self._stopped.is_set():
                 return False
@@ -155,5 +160,6 @@ class _SideBySide(Generic[_Item, _Done]):
 
     def _end(self, place: int, problem: BaseException | None) -> bool:
         self._stopped.set()
+        self._wanted.release(len(self._threads))
         self._ready.put((place, _End(problem)))
         return False

@@ -41,6 +41,21 @@ def test_several_are_worked_on_at_once_and_no_more() -> None:
     assert most == 2
 
 
+def test_nobody_runs_far_ahead_of_the_one_who_takes() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        return item
+
+    with side_by_side(work, iter(range(100)), 2) as done:
+        for item in done:
+            time.sleep(0.01)
+            # This one and two beside each other.
+            assert max(begun) <= item + 2
+    assert len(begun) == 100
+
+
 @pytest.mark.parametrize("at_once", [1, 2])
 @pytest.mark.parametrize("where", ["items", "work"])
 def test_a_problem_comes_in_its_place_and_nothing_after_it(at_once: int, where: str) -> None:
