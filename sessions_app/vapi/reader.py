@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 
 import msgspec
 
+from sessions_app.vapi.errors import describe_fault
 from sessions_app.vapi.heads import Head
 from sessions_app.vapi.json import JsonObject
 from sessions_app.vapi.payloads import Record, prepared_values
@@ -166,4 +167,9 @@ def _answer(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    _answer(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        _answer(sys.stdin.buffer, sys.stdout.buffer)
+    except (
+        Exception
+    ) as problem:  # Whoever asked reads for itself then; a traceback could quote what was said.
+        raise SystemExit(f"reader: {describe_fault(problem)}") from None

@@ -17,7 +17,7 @@ import pytest
 
 from sessions_app.vapi.heads import Head, read_head
 from sessions_app.vapi.payloads import Record, prepared_values
-from sessions_app.vapi.reader import FEW, MANY, Reader
+from sessions_app.vapi.reader import FEW, MANY, Reader, _encode
 from sessions_app.vapi.reading import parse_results
 from tests.vapi.test_payloads import FULL
 
@@ -110,6 +110,18 @@ def test_a_process_that_was_ended_is_done_without_and_started_again(reader: Read
     assert (len(again), reader.pid in (None, first)) == (_MANY, False)
 
 
+def test_what_it_cannot_do_is_told_without_a_word_of_it() -> None:
+    asked = _encode(("nothing", [b'{"id": "s3cr3t"}']))
+    done = subprocess.run(
+        [sys.executable, "-m", "sessions_app.vapi.reader"],
+        cwd=_ROOT, input=len(asked).to_bytes(8) + asked, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"reader: KeyError at ")
+    assert b"s3cr3t" not in done.stderr
+
+
 def test_it_ends_with_the_block() -> None:
     with Reader() as reader:
         reader.start()
@@ -141,6 +153,8 @@ def test_it_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAPI_API_KEY", "s3cr3t")
     with Reader() as reader:
         reader.start()
+        # By the time that it has answered it is surely another program than ours.
+        reader.parse("session", heads(), [False] * _MANY)
         environment = Path(f"/proc/{reader.pid}/environ").read_bytes()
 
     assert b"PYTHONPATH" in environment
