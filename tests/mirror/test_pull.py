@@ -18,6 +18,7 @@ from sessions_app.models import Organization, SyncRun, SyncWindow
 from sessions_app.models.runs import RunState, Stream
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
+from tests.worker_process import wait_until
 
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite cannot be asked for that"
@@ -117,14 +118,16 @@ def test_the_next_window_is_read_while_the_last_one_is_stored(
     sandbox: SandboxProcess, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sessions_app.mirror.windows.ROWS_PER_WINDOW", 6)
-    held: list[int] = []
+    begun: list[SyncRun] = []
 
     def look(run: SyncRun) -> None:
-        held.append(SyncWindow.objects.exclude(expires_at=None).count())
+        if not begun:
+            begun.append(run)
+            wait_until(lambda: SyncWindow.objects.exclude(expires_at=None).count() >= 2)
 
     sync_stream(organization, Stream.SESSIONS, progress=look)
 
-    assert max(held) >= 2
+    assert begun
     assert set(SyncWindow.objects.values_list("number", flat=True)) == {1}
 
 
