@@ -25,22 +25,22 @@ class _Object(msgspec.Struct):
     """Any object; what is in it is passed over."""
 
 
-class _Customer(msgspec.Struct):
+class _Customer(msgspec.Struct, rename="camel"):
     number: str | None = None
     name: str | None = None
     email: str | None = None
-    externalId: str | None = None  # noqa: N815 - Vapi's own name
-    sipUri: str | None = None  # noqa: N815 - Vapi's own name
+    external_id: str | None = None
+    sip_uri: str | None = None
 
 
 _NULL = msgspec.Raw(b"null")
 
 
-class _Outline(msgspec.Struct, kw_only=True):
+class _Outline(msgspec.Struct, kw_only=True, rename="camel"):
     id: str
-    orgId: str  # noqa: N815 - Vapi's own name
-    createdAt: str  # noqa: N815 - Vapi's own name
-    updatedAt: str  # noqa: N815 - Vapi's own name
+    org_id: str
+    created_at: str
+    updated_at: str
     name: str | None = None
     cost: msgspec.Raw = _NULL
     costs: list[_Object] | None = None
@@ -55,37 +55,39 @@ class _Outline(msgspec.Struct, kw_only=True):
         return len(self.costs or ())
 
 
-class _SessionOutline(_Outline, kw_only=True):
+class _SessionOutline(_Outline, kw_only=True, rename="camel"):
     status: str | None = None
-    expirationSeconds: int | None = None  # noqa: N815 - Vapi's own name
+    expiration_seconds: int | None = None
     messages: list[msgspec.Raw] | None = None
-    customerId: str | None = None  # noqa: N815 - Vapi's own name
+    customer_id: str | None = None
     customer: _Customer | None = None
 
     def fingerprint(self) -> str:
         of = self.customer or _Customer()
-        customer = (of.number, of.name, of.email, of.externalId, of.sipUri)
+        customer = (of.number, of.name, of.email, of.external_id, of.sip_uri)
         return session_fingerprint(
             self.status or "",
             self.name,
             self.cost_usd(),
-            self.expirationSeconds,
+            self.expiration_seconds,
             len(self.messages or ()),
             self.cost_lines(),
-            self.customerId or "",
+            self.customer_id or "",
             tuple([text or "" for text in customer]),
         )
 
 
-class _ChatOutline(_Outline, kw_only=True):
+class _ChatOutline(_Outline, kw_only=True, rename="camel"):
     input: str | list[msgspec.Raw] | None = None
     output: list[msgspec.Raw] | None = None
-    sessionId: str | None = None  # noqa: N815 - Vapi's own name
+    session_id: str | None = None
 
     def fingerprint(self) -> str:
         said = 1 if isinstance(self.input, str) else len(self.input or ())
         messages = said + len(self.output or ())
-        return chat_fingerprint(self.name, self.cost_usd(), messages, self.cost_lines(), self.sessionId or "")
+        return chat_fingerprint(
+            self.name, self.cost_usd(), messages, self.cost_lines(), self.session_id or ""
+        )
 
 
 class Head(dict[str, Any]):
@@ -98,7 +100,7 @@ class Head(dict[str, Any]):
 
     def __init__(self, outline: _Outline, updated_at: datetime, body: bytes | msgspec.Raw) -> None:
         super().__init__(
-            id=outline.id, orgId=outline.orgId, createdAt=outline.createdAt, updatedAt=outline.updatedAt
+            id=outline.id, orgId=outline.org_id, createdAt=outline.created_at, updatedAt=outline.updated_at
         )
         self._outline, self.updated_at, self.body = outline, updated_at, body
 
@@ -108,7 +110,7 @@ class Head(dict[str, Any]):
 
     @property
     def org_id(self) -> str:
-        return self._outline.orgId
+        return self._outline.org_id
 
     @property
     def fingerprint(self) -> str:
@@ -150,8 +152,8 @@ def read_head(path: str, body: bytes | msgspec.Raw) -> Head | None:
         outline = decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    updated_at = parse_time(outline.updatedAt)
-    if updated_at is None or parse_time(outline.createdAt) is None or not _is_plain(outline):
+    updated_at = parse_time(outline.updated_at)
+    if updated_at is None or parse_time(outline.created_at) is None or not _is_plain(outline):
         return None
     return Head(outline, updated_at, body)
 
@@ -160,7 +162,7 @@ def _is_plain(outline: _Outline) -> bool:
     """Say whether its ids are surely ids, storable, and hold no secret."""
     return all(
         0 < len(text) <= LONGEST_ID and ":" not in text and "\0" not in text
-        for text in (outline.id, outline.orgId)
+        for text in (outline.id, outline.org_id)
     )
 
 
