@@ -22,7 +22,7 @@ run: install ## start everything on this machine; without VAPI_API_KEY a demo. C
 test: install ## run the suite on SQLite and on PostgreSQL
 	@command -v git >/dev/null || { echo "git is missing: install the package git." >&2; exit 1; }
 	@failed=; for database in sqlite postgresql; do \
-		TEST_DATABASE=$$database timeout --kill-after=30 $(TEST_SECONDS) $(BIN)/pytest -n auto --dist loadgroup --durations=10 $(PYTEST) || failed="$$failed $$database"; \
+		TEST_DATABASE=$$database timeout --kill-after=30 $(TEST_SECONDS) $(BIN)/pytest -n auto --durations=10 $(PYTEST) || failed="$$failed $$database"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed on:$$failed" >&2; exit 1; fi
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connections
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from pytest_django import Settings
 
 from sessions_app.management.bootstrap import SANDBOX_BUDGET, SANDBOX_KEY, bootstrap_groups
 from sessions_app.models import Organization
 from sessions_app.models.organizations import WriteMode
 from sessions_app.models.rights import ADMINISTRATORS, OPERATIONS, SUPPORT
+from tests.emptying import empty_database
 
 if TYPE_CHECKING:
     from tests.sandbox_process import SandboxProcess
@@ -34,6 +35,14 @@ def django_db_modify_db_settings() -> None:
     if default.vendor == "sqlite":
         name = f"{os.environ['VAR_DIR']}/{name}.sqlite3"
     default.settings_dict["TEST"] = {**default.settings_dict.get("TEST", {}), "NAME": name}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def emptied_quickly() -> Iterator[None]:
+    """After a test that commits, only what it filled is emptied."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: empty_database())
+        yield
 
 
 @pytest.fixture(autouse=True)

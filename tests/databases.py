@@ -36,8 +36,6 @@ _ENVIRONMENT = {
     "VAPI_WEBHOOK_SECRET": "",
 }
 _VENDORS = ("sqlite", "postgresql")
-# Whole products are started there, or workers killed.
-_LONGEST = ("test_bulk.py", "test_walk.py", "test_run.py", "test_faults_of_ours.py", "test_killed_workers.py")
 _DATABASE_FIXTURES = frozenset({"db", "transactional_db"})
 # A commit that need not outlive a crash of the server does not wait for the disk: a fifth of the suite's time.
 _SERVER_OPTIONS = "-c synchronous_commit=off"
@@ -94,18 +92,8 @@ def shared_out(count: int) -> range:
     return range(_VENDORS.index(vendor()), count, len(_VENDORS))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Many tests wait for processes that they started: one more than there are processors wait beside each other."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that nobody waits for it in the end. Leave out on PostgreSQL what touches no
-    database: it is the same on SQLite, where it runs.
-    """
-    items.sort(
-        key=lambda item: _LONGEST.index(item.path.name) if item.path.name in _LONGEST else len(_LONGEST)
-    )
+    """Leave out on PostgreSQL what touches no database: it is the same on SQLite, where it runs."""
     if vendor() == "sqlite":
         return
     left_out = [item for item in items if not _touches_database(item)]

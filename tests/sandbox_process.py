@@ -24,7 +24,7 @@ Json = Any
 
 
 class SandboxProcess:
-    """`manage.py sandbox --port 0` in a process of its own. `key` is organization one's, `keys` are all."""
+    """A sandbox at a free port, in a process of its own. `key` is organization one's, `keys` are all."""
 
     def __init__(
         self, *, sessions: int = 40, seed: str = "tests", now: str = NOW, faults: str = "",
@@ -39,7 +39,7 @@ class SandboxProcess:
         arguments += [f"--key={key}" for key in keys]
         arguments += [f"--conversations={conversations}"] if conversations else []
         self._process = subprocess.Popen(
-            [sys.executable, "manage.py", "sandbox", *arguments, *(["--live"] if live else [])],
+            [sys.executable, "-m", "sessions_app.sandbox", *arguments, *(["--live"] if live else [])],
             cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stdout is not None

@@ -10,6 +10,8 @@ from django.conf import settings
 from sessions_app.management.processes import die_with
 
 bind = f"127.0.0.1:{settings.PORT}"
+# Read once for all workers, which share the memory.
+preload_app = True
 worker_class = "gthread"
 workers = 2
 threads = 4

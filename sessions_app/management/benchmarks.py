@@ -75,8 +75,8 @@ def simulated_vapi(sessions: int) -> Iterator[str]:
     process = subprocess.Popen(  # noqa: S603 - our own program
         [
             sys.executable,
-            "manage.py",
-            "sandbox",
+            "-m",
+            "sessions_app.sandbox",
             "--port=0",
             f"--sessions={sessions}",
             "--chats=3",

@@ -40,16 +40,16 @@ class Demo:
         self._state = var / "sandbox.json"
         self.first_started_at = _first_start(self._state)
 
-    def child(self, manage: Path, log: Path, *, live: bool) -> Child:
+    def child(self, log: Path, *, live: bool) -> Child:
         command: list[str | Path] = [
             sys.executable,
-            manage,
-            "sandbox",
+            "-m",
+            "sessions_app.sandbox",
             f"--port={self.url.rpartition(':')[2]}",
         ]
         command += [f"--now={self.first_started_at.isoformat()}", f"--sessions={SESSIONS}"]
         command += [f"--key={SANDBOX_KEY}", *(["--live"] if live else [])]
-        return Child("sandbox", command, manage.parent, log, on_start=self._prepare)
+        return Child("sandbox", command, settings.BASE_DIR, log, on_start=self._prepare)
 
     def _prepare(self, child: Child) -> None:
         wait_until(self._answers, child)

@@ -75,8 +75,8 @@ class Running:
 
     def sandbox_url(self) -> str:
         # A child that was just forked still has its parent's command.
-        wait_for(lambda: self.child("manage.py sandbox"))
-        found = re.search(r"--port=(\d+)", self.children()[self.child("manage.py sandbox")])
+        wait_for(lambda: self.child("sessions_app.sandbox"))
+        found = re.search(r"--port=(\d+)", self.children()[self.child("sessions_app.sandbox")])
         assert found
         return f"http://127.0.0.1:{found[1]}"
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,14 @@ LINES: list[dict[str, Any]] = [
 ]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "manage.py", "sandbox", "--port=0", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+COMMANDS = {"with Django": ["manage.py", "sandbox"], "without": ["-m", "sessions_app.sandbox"]}
+
+
+def run(
+    *arguments: str, command: Sequence[str] = COMMANDS["with Django"]
+) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, *command, "--port=0", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_sigterm_ends_it_cleanly(start_sandbox: Start) -> None:
@@ -38,9 +43,10 @@ def test_sigterm_ends_it_cleanly(start_sandbox: Start) -> None:
     assert sandbox.stop() == 0
 
 
-def test_a_taken_port_is_one_clear_line() -> None:
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_a_taken_port_is_one_clear_line(command: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run(f"--port={taken.getsockname()[1]}")
+        ended = run(f"--port={taken.getsockname()[1]}", command=command)
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert len(ended.stderr.strip().splitlines()) == 1

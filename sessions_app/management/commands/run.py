@@ -103,7 +103,7 @@ class Command(BaseCommand):
         if settings.DEMO:
             demo = Demo(settings.VAR_DIR)
             bootstrap_sandbox(demo.url)
-            supervisor.add(demo.child(settings.BASE_DIR / "manage.py", _log("sandbox"), live=live))
+            supervisor.add(demo.child(_log("sandbox"), live=live))
         worker = [*_CELERY, *_WORKER, "--loglevel", settings.LOG_LEVEL]
         supervisor.add(_child("worker", worker, patience_seconds=8))
         beat = [*_CELERY, "beat", "--pidfile=", "--loglevel", settings.LOG_LEVEL]

@@ -1,0 +1,42 @@
+"""How the suite is shared out: a module with a product goes to one worker whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.distribution import WITH_A_PRODUCT
+
+
+@pytest.mark.parametrize("module", WITH_A_PRODUCT)
+def test_a_module_named_here_is_there(module: str) -> None:
+    assert Path(settings.BASE_DIR, module).is_file()
+
+
+def test_one_worker_takes_a_module_whole(tmp_path: Path) -> None:
+    """A suite of two modules, each with more tests than there are workers, of which one is named."""
+    for module in (WITH_A_PRODUCT[0], "tests/test_other.py"):
+        path = tmp_path / module
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "import os, pathlib, time, pytest\n"
+            "@pytest.mark.parametrize('number', range(12))\n"
+            "def test(number):\n"
+            "    time.sleep(0.02)\n"
+            f"    pathlib.Path({str(tmp_path)!r}, f'{path.stem}-{{number}}')"
+            ".write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
+        )
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n3", "-p", "tests.distribution", "-p", "no:django", "tests"],
+        cwd=tmp_path, env={"PYTHONPATH": str(settings.BASE_DIR)}, check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    workers = {
+        name: {path.read_text() for path in tmp_path.glob(f"{name}-*")}
+        for name in (Path(WITH_A_PRODUCT[0]).stem, "test_other")
+    }
+    assert len(workers[Path(WITH_A_PRODUCT[0]).stem]) == 1
+    assert len(workers["test_other"]) > 1
