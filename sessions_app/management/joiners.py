@@ -25,6 +25,8 @@ class Joiners:
     def __init__(self, count: int) -> None:
         self._orders: list[Connection] = []
         self._processes: list[BaseProcess] = []
+        # They and the one who forked them.
+        self._workers = count + 1
         # A fork would share what the parent's connections say.
         if count:
             connections.close_all()
@@ -51,7 +53,7 @@ class Joiners:
         fork = multiprocessing.get_context("fork")
         heard, orders = fork.Pipe(duplex=False)
         self._orders.append(orders)
-        process = fork.Process(target=_join, args=(heard, tuple(self._orders)), daemon=True)
+        process = fork.Process(target=_join, args=(heard, tuple(self._orders), self._workers), daemon=True)
         process.start()
         heard.close()
         self._processes.append(process)
@@ -70,7 +72,7 @@ def joiners(count: int) -> Iterator[Joiners]:
         forked.end()
 
 
-def _join(heard: Connection, others: tuple[Connection, ...]) -> None:
+def _join(heard: Connection, others: tuple[Connection, ...], workers: int) -> None:
     # Ctrl-C reaches the one who forked us, which ends us. Where it is killed, its ends of the pipes are the last.
     os.setpgid(0, 0)
     for orders in others:
@@ -78,4 +80,5 @@ def _join(heard: Connection, others: tuple[Connection, ...]) -> None:
     with suppress(EOFError):
         while True:
             organization_id, stream = heard.recv()
-            help_backfill(Organization.objects.get(pk=organization_id), Stream(stream))
+            organization = Organization.objects.get(pk=organization_id)
+            help_backfill(organization, Stream(stream), workers=workers)

@@ -68,10 +68,13 @@ def run_backfill(pull: Pull, lease: HeldLease, invite: Invite | None = None) -> 
         release_nameless(organization, stream, not_seen_since=laid_at)
 
 
-def help_backfill(organization: Organization, stream: Stream, *, seconds: float | None = None) -> bool:
+def help_backfill(
+    organization: Organization, stream: Stream, *, seconds: float | None = None, workers: int = 1
+) -> bool:
     """Walk windows of a full sync that runs elsewhere, at least one page, for about `seconds` or until none is free.
 
-    Returns whether there may be more to do. What ends a helper is left to the run to meet and to tell.
+    `workers` is how many processes of this machine are at it. Returns whether there may be more to do. What ends a
+    helper is left to the run to meet and to tell.
     """
     run = running_backfill(organization, stream)
     if run is None:
@@ -80,7 +83,7 @@ def help_backfill(organization: Organization, stream: Stream, *, seconds: float 
     try:
         with (
             open_client(organization, Purpose.BACKFILL) as client,
-            Reader() as reader,
+            Reader(workers) as reader,
             collected_seldom(),
         ):
             pull = Pull(organization, stream, client, run, reader)

@@ -51,19 +51,21 @@ def sync_stream(
     started_by_id: int | None = None,
     progress: Progress | None = None,
     invite: Invite | None = None,
+    workers: int = 1,
 ) -> SyncRun:
     """Pull one stream and return its run in its final state. Raises LeaseTaken.
 
     The first pull, and every one with `full`, walks everything by windows and goes on where an interrupted one was;
     one with `since` walks what was created from then on; the others read what was updated since the watermark.
-    `invite` is told how many windows a full pull has, so that helpers may be called (mirror.backfill).
+    `invite` is told how many windows a full pull has, so that helpers may be called (mirror.backfill); `workers` is how
+    many processes of this machine may then be at it.
     """
     kind = _kind(organization, stream, full=full or since is not None)
     with (
         hold_lease(organization, stream, kind) as lease,
         open_run(organization, stream, kind, lease, started_by_id) as run,
         open_client(organization, _purpose(stream, kind)) as client,
-        Reader() as reader,
+        Reader(workers) as reader,
         collected_seldom(),
     ):
         if stream == Stream.NAMES:

@@ -6,6 +6,7 @@ that one ends, because its input does.
 """
 
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,9 +36,14 @@ _KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "32000000", "MALLOC_TRIM_THRESHOLD_": 
 
 
 class Reader:
-    """Reads records; the process is started when there are many to read for the first time. Not for several threads."""
+    """Reads records; the process is started when there are many to read for the first time. Not for several threads.
 
-    def __init__(self) -> None:
+    `workers` is how many processes of this machine read beside each other. Where each processor has one, they read
+    for themselves: another process would only take turns with them.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self._is_apart = workers < processors()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -55,12 +61,13 @@ class Reader:
 
     def start(self) -> None:
         """Start the process ahead of its first work: by then it is up."""
-        self._process = self._process or _start()
+        if self._is_apart:
+            self._process = self._process or _start()
 
     def parse(self, path: str, results: Sequence[JsonObject], text_replaced: Sequence[bool]) -> Parsed:
         """As `reading.parse_results`; heads are read by the process, all that storing them takes made as well."""
         heads = [result for result in results if isinstance(result, Head)]
-        if len(heads) < (MANY if self._process is None else FEW):
+        if not self._is_apart or len(heads) < (MANY if self._process is None else FEW):
             return parse_results(path, results, text_replaced)
         rest = [place for place, result in enumerate(results) if not isinstance(result, Head)]
         records, bad = self._ask(path, [bytes(head.body) for head in heads])
@@ -93,6 +100,11 @@ class Reader:
                 process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def processors() -> int:
+    """Return how many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start() -> "subprocess.Popen[bytes]":

@@ -16,6 +16,7 @@ from sessions_app.mirror.commits import unhurried
 from sessions_app.mirror.sync import sync_organization, sync_stream
 from sessions_app.models import Organization, SyncRun, SyncWindow
 from sessions_app.models.runs import RunState, Stream
+from sessions_app.vapi.reader import processors
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
 from tests.worker_process import wait_until
@@ -39,6 +40,9 @@ def roomy(roomy_process: SandboxProcess, ask_freely: Callable[[SandboxProcess], 
     return roomy_process
 
 
+apart = pytest.mark.skipif(processors() < 2, reason="needs two processors: on one, a worker reads for itself")
+
+
 def readers() -> list[int]:
     """The processes of ours that read."""
     found = []
@@ -52,6 +56,7 @@ def readers() -> list[int]:
     return found
 
 
+@apart
 @pytest.mark.django_db(transaction=True)
 def test_what_another_process_reads_is_the_truth(roomy: SandboxProcess, organization: Organization) -> None:
     seen: list[int] = []
@@ -68,6 +73,7 @@ def test_what_another_process_reads_is_the_truth(roomy: SandboxProcess, organiza
     assert (readers(), threading.active_count()) == ([], before)
 
 
+@apart
 @pytest.mark.django_db(transaction=True)
 def test_a_reader_that_is_killed_costs_nothing(
     roomy: SandboxProcess, organization: Organization, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ import pytest
 
 from sessions_app.vapi.heads import Head, read_head
 from sessions_app.vapi.payloads import Record, prepared_values
-from sessions_app.vapi.reader import FEW, MANY, Reader, _encode
+from sessions_app.vapi.reader import FEW, MANY, Reader, _encode, processors
 from sessions_app.vapi.reading import parse_results
 from tests.vapi.test_payloads import FULL
 
@@ -28,7 +28,7 @@ _MANY = FEW + 10
 @pytest.fixture
 def reader() -> Iterator[Reader]:
     """One that works: few are read by it as well."""
-    with Reader() as reader:
+    with Reader(workers=0) as reader:
         reader.start()
         yield reader
 
@@ -46,6 +46,14 @@ def heads(count: int = _MANY, path: str = "session", **changes: Any) -> list[Hea
 
 def told(record: Record) -> list[Any]:
     return [getattr(record, name) for name in prepared_values(type(record))]
+
+
+def test_where_each_processor_has_a_worker_they_read_for_themselves() -> None:
+    with Reader(workers=processors()) as reader:
+        reader.start()
+        records, bad = reader.parse("session", heads(MANY), [False] * MANY)
+        assert reader.pid is None
+    assert (len(records), bad) == (MANY, [])
 
 
 @pytest.mark.parametrize("path", ["session", "chat"])
@@ -74,7 +82,7 @@ def test_what_has_no_head_comes_along(reader: Reader) -> None:
 
 
 def test_a_process_is_started_for_many() -> None:
-    with Reader() as reader:
+    with Reader(workers=0) as reader:
         records, _ = reader.parse("session", heads(MANY - 1), [False] * (MANY - 1))
         assert (len(records), reader.pid) == (MANY - 1, None)
 
@@ -123,7 +131,7 @@ def test_what_it_cannot_do_is_told_without_a_word_of_it() -> None:
 
 
 def test_it_ends_with_the_block() -> None:
-    with Reader() as reader:
+    with Reader(workers=0) as reader:
         reader.start()
         pid = reader.pid
     assert pid is not None
@@ -132,7 +140,7 @@ def test_it_ends_with_the_block() -> None:
 
 def test_it_ends_with_a_process_that_is_killed() -> None:
     script = (
-        "import time; from sessions_app.vapi.reader import Reader; reader = Reader(); reader.start();"
+        "import time; from sessions_app.vapi.reader import Reader; reader = Reader(workers=0); reader.start();"
         "print(reader.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
@@ -151,7 +159,7 @@ def test_it_ends_with_a_process_that_is_killed() -> None:
 
 def test_it_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAPI_API_KEY", "s3cr3t")
-    with Reader() as reader:
+    with Reader(workers=0) as reader:
         reader.start()
         # By the time that it has answered it is surely another program than ours.
         reader.parse("session", heads(), [False] * _MANY)

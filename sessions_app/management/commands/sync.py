@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from sessions_app.mirror.sync import sync_stream
 from sessions_app.mirror.writer import is_one_writer_enough
 from sessions_app.models import Organization, SyncRun
 from sessions_app.models.runs import Stream
+from sessions_app.vapi.reader import processors
 
 _MOST_WORKERS = 4
 
@@ -30,6 +30,7 @@ class Command(PullingCommand):
     streams = (Stream.NAMES, Stream.SESSIONS, Stream.CHATS)
     done = "pulled"
     _joiners: Joiners
+    _workers: int
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -60,6 +61,7 @@ class Command(PullingCommand):
             demand_migrated()
             _join(*chosen(self.streams, options))
             return
+        self._workers = workers
         with joiners(workers - 1) as self._joiners:
             super().handle(*args, **options)
 
@@ -73,6 +75,7 @@ class Command(PullingCommand):
             since=options["since"],
             progress=bar,
             invite=self._joiners.invite(organization, stream),
+            workers=self._workers,
         )
 
     def describe(self, run: SyncRun) -> str:
@@ -93,7 +96,7 @@ def usual_workers(options: dict[str, Any]) -> int:
     is_alone = threading.active_count() == 1 and not connection.in_atomic_block
     if not options["full"] or is_one_writer_enough() or not is_alone:
         return 1
-    return min(_MOST_WORKERS, os.cpu_count() or 1)
+    return min(_MOST_WORKERS, processors())
 
 
 def _positive(text: str) -> int:
