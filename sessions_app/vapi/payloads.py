@@ -109,9 +109,14 @@ class Record:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Make now what is otherwise made when it is first asked for: all of it is needed to store a record."""
+        """Make now what is otherwise made when it is first asked for: all of it is needed to store a record.
+
+        What it was made of is let go: the next record finds that memory free, and still in the processor's cache.
+        """
         _ = self.payload_json, self.content_hash, self.fingerprint, self.index, self.unknown
         _ = self.failed_tool_count, self.blank_content
+        for name in ("payload", "said"):
+            self.__dict__.pop(name, None)
 
 
 # Made of a record by `prepare`, beside its own fields.

@@ -65,9 +65,9 @@ class Reader:
             self._process = self._process or _start()
 
     def parse(self, path: str, results: Sequence[JsonObject], text_replaced: Sequence[bool]) -> Parsed:
-        """As `reading.parse_results`; heads are read by the process, all that storing them takes made as well."""
+        """As `reading.parse_results`; of many heads all that storing them takes is made as well."""
         heads = [result for result in results if isinstance(result, Head)]
-        if not self._is_apart or len(heads) < (MANY if self._process is None else FEW):
+        if len(heads) < (MANY if self._process is None else FEW):
             return parse_results(path, results, text_replaced)
         rest = [place for place, result in enumerate(results) if not isinstance(result, Head)]
         records, bad = self._ask(path, [bytes(head.body) for head in heads])
@@ -78,7 +78,8 @@ class Reader:
 
     def _ask(self, path: str, bodies: list[bytes]) -> Parsed:
         self.start()
-        assert self._process  # noqa: S101 - it was started
+        if self._process is None:
+            return prepare_bodies(path, bodies)
         try:
             _send(self._process.stdin, _encode((path, bodies)))
             return _FORMS[path].read(_receive(self._process.stdout))
