@@ -10,7 +10,12 @@ from django.db.migrations.loader import MigrationLoader
 def pending_migrations() -> list[str]:
     """Return the names of migrations that are not applied. Raises DatabaseError when the database is away."""
     loader = MigrationLoader(connection)
-    missing = set(loader.graph.nodes) - set(loader.applied_migrations or ())
+    applied = set(loader.applied_migrations or ())
+    missing = set(loader.graph.nodes) - applied
+    for migration in loader.replacements.values():
+        # Begun by the steps that it replaces, and not ended: Django leaves it out without a word.
+        if not applied.isdisjoint(migration.replaces):
+            missing |= set(migration.replaces) - applied
     return sorted(f"{app}.{name}" for app, name in missing)
 
 

@@ -84,7 +84,7 @@ def test_one_that_shows_late_is_not_made_twice(
     sandbox: SandboxProcess, create: Callable[..., Edit], a_minute_passes: Do
 ) -> None:
     edit = create()
-    sandbox.fault("lost:method=POST,count=1;429:method=GET,skip=1,retry_after=1")
+    sandbox.fault("lost:method=POST,count=1;empty:method=GET,skip=1")
     assert push_edit(edit.pk) == "queued"
     sandbox.fault("")
     a_minute_passes(edit)
@@ -96,7 +96,7 @@ def test_several_that_look_alike_are_named(
     sandbox: SandboxProcess, create: Callable[..., Edit], a_minute_passes: Do
 ) -> None:
     edit = create()
-    sandbox.fault("lost:method=POST,count=1;429:method=GET,skip=1,retry_after=1")
+    sandbox.fault("lost:method=POST,count=1;empty:method=GET,skip=1")
     push_edit(edit.pk)
     sandbox.fault("")
     sandbox.ask("/session", method="POST", body=edit.fields)
