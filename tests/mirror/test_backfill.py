@@ -341,7 +341,7 @@ def test_a_full_sync_by_command_takes_a_process_for_each_processor(
 ) -> None:
     monkeypatch.setattr(command, "is_one_writer_enough", lambda: False)
     monkeypatch.setattr(threading, "active_count", lambda: threads)
-    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(command, "processors", lambda: processors)
     assert command.usual_workers({"full": full}) == workers
 
 
