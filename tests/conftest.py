@@ -51,6 +51,12 @@ def quick_passwords(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(autouse=True)
+def static_files_when_asked_for(settings: Settings) -> None:
+    """Else every new client's first request looks at all four hundred of them."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture
 def organization(db: None, request: pytest.FixtureRequest) -> Organization:
     """The simulated organization, writing on. It is at the sandbox's address when the test uses `sandbox`."""
@@ -72,12 +78,11 @@ def organization(db: None, request: pytest.FixtureRequest) -> Organization:
 @pytest.fixture
 def make_person(db: None) -> Callable[..., User]:
     """make_person("name", group="Support", staff=True)"""
-    groups = bootstrap_groups()
 
     def make(name: str, *, group: str = "", staff: bool = True, superuser: bool = False) -> User:
         person = User.objects.create_user(name, password=name, is_staff=staff, is_superuser=superuser)
         if group:
-            person.groups.add(groups[group])
+            person.groups.add(bootstrap_groups()[group])
         return person
 
     return make
