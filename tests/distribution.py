@@ -33,8 +33,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Many tests wait for processes that they started: one more than there are processors wait beside each other."""
-    return (os.cpu_count() or 1) + 1
+    """Many tests wait for processes that they started: two more than there are processors keep them busy."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(trylast=True)
