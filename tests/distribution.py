@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from sessions_app.vapi.reader import processors
+
 # A whole product is started there, once for all tests of a module: one worker takes them all.
-WITH_A_PRODUCT = ("tests/browser/test_walk.py", "tests/browser/test_bulk.py", "tests/management/test_run.py")
+WITH_A_PRODUCT = (
+    "tests/browser/test_axe.py",
+    "tests/browser/test_walk.py",
+    "tests/browser/test_bulk.py",
+    "tests/management/test_run.py",
+)
 # Workers are killed there, or waited for.
 _LONG = ("tests/test_faults_of_ours.py", "tests/test_killed_workers.py", "tests/edits/test_create.py")
 _FIRST = (*WITH_A_PRODUCT, *_LONG)
@@ -34,7 +39,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Many tests wait for processes that they started: two more than there are processors keep them busy."""
-    return (os.cpu_count() or 1) + 2
+    return processors() + 2
 
 
 @pytest.hookimpl(trylast=True)

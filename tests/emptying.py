@@ -21,7 +21,7 @@ MUCH_BYTES = 8_000_000
 
 
 def empty_database() -> None:
-    """Delete every row that a test can have made."""
+    """Delete every row of a model that a test can have made. Words without a row to find are found by nobody."""
     filled = filled_tables()
     if connection.vendor == "postgresql" and _has_much(filled):
         call_command("flush", verbosity=0, interactive=False)

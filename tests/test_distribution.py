@@ -6,15 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 
 from tests.distribution import WITH_A_PRODUCT
 
 
-@pytest.mark.parametrize("module", WITH_A_PRODUCT)
-def test_a_module_named_here_is_there(module: str) -> None:
-    assert Path(settings.BASE_DIR, module).is_file()
+def test_the_modules_with_a_product_are_named() -> None:
+    folder = Path(settings.BASE_DIR)
+    found = {str(path.relative_to(folder)) for path in folder.glob("tests/browser/test_*.py")}
+    assert set(WITH_A_PRODUCT) == found | {"tests/management/test_run.py"}
 
 
 def test_one_worker_takes_a_module_whole(tmp_path: Path) -> None:

@@ -9,5 +9,5 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vapiadmin.settings")
 
 application = get_wsgi_application()
-# Now, while no one waits: Django reads them at the first request.
+# Now, while no one waits: Django would read it, and all pages with it, at the first request.
 import_module(settings.ROOT_URLCONF)

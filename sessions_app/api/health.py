@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from sessions_app.heartbeats import silent_kinds
-from sessions_app.models.schema import pending_migrations
+from sessions_app.models.schema import how_to_migrate, pending_migrations
 
 
 @never_cache
@@ -33,7 +33,7 @@ def _problems() -> list[str]:
     try:
         pending = pending_migrations()
         if pending:
-            return [f"{len(pending)} migrations are not applied: run `manage.py migrate`."]
+            return [f"{len(pending)} migrations are not applied: {how_to_migrate(pending)}."]
         return [f"No {kind} was seen for two minutes: nothing is synced or sent." for kind in silent_kinds()]
     except DatabaseError:
         return ["The database does not answer."]

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from sessions_app.logs import describe_error
-from sessions_app.models.schema import pending_migrations
+from sessions_app.models.schema import how_to_migrate, pending_migrations
 
 FAILED = 1
 USAGE = 2
@@ -24,6 +24,6 @@ def demand_migrated() -> None:
         ) from None
     if pending:
         raise CommandError(
-            f"the database is not up to date ({len(pending)} migrations): run `manage.py migrate`.",
+            f"the database is not up to date ({len(pending)} migrations): {how_to_migrate(pending)}.",
             returncode=USAGE,
         )

@@ -1,8 +1,9 @@
 """What Django cannot declare: full-text indexes, byte order, lz4, and audits that the database itself keeps."""
 
+from django.core.management import CommandError
 from django.db import migrations
 
-from sessions_app.models.schema import collate_text, drop_pattern_indexes
+from sessions_app.models.schema import TOO_OLD, collate_text, drop_pattern_indexes
 
 _PAYLOADS = ("sessions_app_sessionpayload", "sessions_app_chatpayload")
 # Each audit by its table, with the trigger that keeps it.
@@ -14,10 +15,18 @@ _REFUSAL = "the audit is added to, never changed"
 
 
 def forwards(apps, schema_editor):
+    _refuse_half_a_database(apps, schema_editor)
     if schema_editor.connection.vendor == "postgresql":
         _build_on_postgresql(schema_editor)
     else:
         _build_on_sqlite(schema_editor)
+
+
+def _refuse_half_a_database(apps, schema_editor):
+    """Whoever took the steps up to 0005 and no further has, to Django, what the first migration makes."""
+    wanted = {model._meta.db_table for model in apps.get_app_config("sessions_app").get_models()}
+    if not wanted.issubset(schema_editor.connection.introspection.table_names()):
+        raise CommandError(f"the database is half-way: {TOO_OLD}.")
 
 
 def _build_on_postgresql(schema_editor):
@@ -27,7 +36,7 @@ def _build_on_postgresql(schema_editor):
     drop_pattern_indexes(schema_editor)
     _compress(schema_editor)
     schema_editor.execute(
-        "CREATE FUNCTION sessions_app_keep_audit() RETURNS trigger LANGUAGE plpgsql AS"
+        "CREATE OR REPLACE FUNCTION sessions_app_keep_audit() RETURNS trigger LANGUAGE plpgsql AS"
         f" $$\nBEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$",
         params=None,
     )
@@ -50,7 +59,7 @@ def _compress(schema_editor):
 
 def _build_on_sqlite(schema_editor):
     schema_editor.execute(
-        "CREATE VIRTUAL TABLE sessions_app_searchwords"
+        "CREATE VIRTUAL TABLE IF NOT EXISTS sessions_app_searchwords"
         " USING fts5(labels, said, tokenize='unicode61 remove_diacritics 2')"
     )
     for table, trigger in _AUDITS.items():

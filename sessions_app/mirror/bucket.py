@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
 from sessions_app.models.organizations import Organization
 from sessions_app.models.requests import Budget, Purpose, RequestSlot
@@ -96,36 +95,25 @@ class _NoSlot(Exception):
 
 
 def take(
-    organization_id: int,
-    purpose: Purpose,
-    floor: float,
-    spare_slots: int,
-    slot: timedelta,
-    *,
-    returned: Sequence[int] = (),
+    organization_id: int, purpose: Purpose, floor: float, spare_slots: int, slot: timedelta
 ) -> int | Refusal:
     """Take a token and a slot, which is returned, in one transaction; or say what is lacking.
 
-    `floor` is the share of the burst that must be left over, `spare_slots` how many slots. The slots `returned` are
-    freed in any case.
+    `floor` is the share of the burst that must be left over, `spare_slots` how many slots.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        for old in returned:
-            cursor.execute(_sql(_GIVE_BACK), [old])
-        try:
-            # Undone without a slot; what was returned stays so.
-            with transaction.atomic(savepoint=bool(returned)):
-                cursor.execute(_sql(_TAKE_TOKEN), [organization_id, floor])
-                if cursor.fetchone():
-                    # The bucket's row is locked until the commit, so nobody else counts slots meanwhile.
-                    cursor.execute(
-                        _sql(_TAKE_SLOT), [purpose, slot.total_seconds(), organization_id, spare_slots]
-                    )
-                    if found := cursor.fetchone():
-                        return int(found[0])
-                    raise _NoSlot
-        except _NoSlot:
-            return Refusal(0, 0)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_sql(_TAKE_TOKEN), [organization_id, floor])
+            if cursor.fetchone():
+                # The bucket's row is locked until the commit, so nobody else counts slots meanwhile.
+                cursor.execute(
+                    _sql(_TAKE_SLOT), [purpose, slot.total_seconds(), organization_id, spare_slots]
+                )
+                if found := cursor.fetchone():
+                    return int(found[0])
+                raise _NoSlot
+    except _NoSlot:
+        return Refusal(0, 0)
     return _refusal(look(organization_id), floor)
 
 
@@ -154,24 +142,6 @@ def give_back(slot: int) -> None:
     """Free the slot."""
     with connection.cursor() as cursor:
         cursor.execute(_sql(_GIVE_BACK), [slot])
-
-
-def give_back_at_once(slot: int) -> bool:
-    """Free the slot unless that means waiting, as on SQLite while anybody writes. Says whether it is free."""
-    if connection.vendor != "sqlite":
-        give_back(slot)
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout")
-        (patience,) = cursor.fetchone()
-        cursor.execute("PRAGMA busy_timeout = 0")
-        try:
-            cursor.execute(_sql(_GIVE_BACK), [slot])
-        except OperationalError:
-            return False
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {patience}")
-    return True
 
 
 def _refusal(level: Level, floor: float) -> Refusal:

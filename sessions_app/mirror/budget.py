@@ -13,8 +13,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 from django.db import DatabaseError
@@ -79,8 +77,6 @@ class Gate:
         self._organization_id = organization.pk
         self._purpose = purpose
         self._slot: int | None = None
-        # Over, but not given back yet.
-        self._returned: list[int] = []
         self._waited_seconds = 0.0
         self._began = 0.0
         self._waited_in_all = 0.0
@@ -92,7 +88,7 @@ class Gate:
 
     def enter(self, method: str) -> None:
         """Wait for a token and a slot. Raises OverBudget."""
-        self._end()
+        self._give_back()
         start = time.monotonic()
         try:
             self._slot = self._wait(method, start)
@@ -108,35 +104,18 @@ class Gate:
         if status == 429:
             asked = _UNSTATED_COOL_DOWN_SECONDS if retry_after is None else retry_after
             bucket.cool_down(self._organization_id, min(asked, MOST_COOL_DOWN_SECONDS))
-        self._end()
-        with _noted():
-            # Else with the next request: a walk would wait twice for each page while the last one is stored.
-            if all(map(bucket.give_back_at_once, self._returned)):
-                self._returned.clear()
+        self._give_back()
         took = time.monotonic() - self._began
         self._count(outcome_of(status), took)
 
     def close(self) -> None:
-        self._end()
-        for slot in self._returned:
-            with _noted():
-                bucket.give_back(slot)
-        self._returned.clear()
+        self._give_back()
         TALLIES.flush()
-
-    def _end(self) -> None:
-        """The request is over; its slot is free as soon as that can be written."""
-        if self._slot is not None:
-            self._returned.append(self._slot)
-            self._slot = None
 
     def _wait(self, method: str, start: float) -> int:
         floor, spare = FLOORS[self._purpose], 0 if self._purpose in _URGENT else 1
         while True:
-            found = bucket.take(
-                self._organization_id, self._purpose, floor, spare, SLOT, returned=self._returned
-            )
-            self._returned.clear()
+            found = bucket.take(self._organization_id, self._purpose, floor, spare, SLOT)
             if not isinstance(found, Refusal):
                 return found
             if self._must_give_up(found, time.monotonic() - start):
@@ -153,19 +132,20 @@ class Gate:
             waited += self._waited_in_all
         return waited + refusal.wait_seconds > longest
 
+    def _give_back(self) -> None:
+        if self._slot is None:
+            return
+        slot, self._slot = self._slot, None
+        try:
+            bucket.give_back(slot)
+        except DatabaseError:
+            # It runs out by itself.
+            log.warning("a request's slot was not given back: the database is away")
+
     def _count(self, outcome: str, took_seconds: float) -> None:
         TALLIES.add(
             self._organization_id, self._purpose, outcome, self._waited_seconds * 1000, took_seconds * 1000
         )
-
-
-@contextmanager
-def _noted() -> Iterator[None]:
-    """A slot that is not given back runs out by itself."""
-    try:
-        yield
-    except DatabaseError:
-        log.warning("a request's slot was not given back: the database is away")
 
 
 def must_wait(organization: Organization) -> bool:

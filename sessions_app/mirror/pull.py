@@ -94,8 +94,8 @@ class Pull:
     ) -> Iterator[Iterator[tuple[_Of, Reading | None]]]:
         """Store each answer and give it with whatever came with it, in their order, each when all before it are stored.
 
-        While some are stored, the next one is read, by another process where it is much, and the one after that is
-        asked for. Without `far_ahead` nothing is done before it is wanted.
+        While some are stored, the next one is read (by another process where it is much and a processor is free) and
+        the one after that is asked for. Without `far_ahead` nothing is done before it is wanted.
         """
         if not far_ahead or connection.in_atomic_block:
             yield self._noted(map(self._store, self._read(steps, parse_results)))
@@ -156,7 +156,7 @@ class Pull:
         return known, places
 
     def expect_many(self) -> None:
-        """Let the process that reads start now: there will be work for it."""
+        """Let the process that reads start now, if there is to be one: there will be work for it."""
         self._reader.start()
 
     def _store_one(self, reading: Reading) -> WriteResult:

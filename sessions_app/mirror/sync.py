@@ -65,7 +65,8 @@ def sync_stream(
         hold_lease(organization, stream, kind) as lease,
         open_run(organization, stream, kind, lease, started_by_id) as run,
         open_client(organization, _purpose(stream, kind)) as client,
-        Reader(workers) as reader,
+        # Only windows are shared out.
+        Reader(workers if kind == RunKind.BACKFILL and since is None else 1) as reader,
         collected_seldom(),
     ):
         if stream == Stream.NAMES:

@@ -6,6 +6,9 @@ from django.db import connection
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.loader import MigrationLoader
 
+# Some of the steps that two migrations replace were taken, but not all.
+TOO_OLD = "bring it to sessions_app 0023 first, with the version of vapiadmin that had this migration"
+
 
 def pending_migrations() -> list[str]:
     """Return the names of migrations that are not applied. Raises DatabaseError when the database is away."""
@@ -19,10 +22,18 @@ def pending_migrations() -> list[str]:
     return sorted(f"{app}.{name}" for app, name in missing)
 
 
+def how_to_migrate(pending: list[str]) -> str:
+    """Say in a few words what brings a database up to date that lacks these migrations."""
+    replaced = {
+        f"{app}.{name}" for step in MigrationLoader(None).replacements.values() for app, name in step.replaces
+    }
+    if replaced.isdisjoint(pending):
+        return "run `manage.py migrate`"
+    return TOO_OLD
+
+
 def collate_text(schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Give every text column of ours byte order on PostgreSQL: a prefix is then a range of a plain index."""
-    if schema_editor.connection.vendor != "postgresql":
-        return
+    """Give every text column of ours byte order, on PostgreSQL: a prefix is then a range of a plain index."""
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
@@ -39,9 +50,8 @@ def collate_text(schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def drop_pattern_indexes(schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Drop the second index that Django gives text keys for LIKE: in byte order the first one serves that too."""
-    if schema_editor.connection.vendor != "postgresql":
-        return
+    """Drop the second index that Django gives text keys for LIKE, on PostgreSQL: in byte order the first serves that
+    too."""
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(
             "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"

@@ -1,1 +1,1 @@
-"""A simulated Vapi in its own process; only its management command imports it, and it knows no Django."""
+"""A simulated Vapi in its own process; it knows no Django, and of the rest only the command that starts it knows it."""

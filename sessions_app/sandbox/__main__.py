@@ -8,7 +8,7 @@ from sessions_app.sandbox.options import BadOption
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        prog="sandbox",
+        prog="python -m sessions_app.sandbox",
         description=ABOUT,
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,

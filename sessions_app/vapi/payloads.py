@@ -56,7 +56,7 @@ class Record:
 
     @cached_property
     def payload(self) -> JsonObject:
-        """All of it. A record that another process read brings it as JSON alone: few who store it look into it."""
+        """All of it. A record that was prepared has it as JSON alone: few who store it look into it."""
         return load_payload(self.payload_json)
 
     @cached_property

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ class Running:
     def __init__(self, var: Path, **environment: str) -> None:
         self.var, self.port, self.environment = var, free_port(), environment
         self.url = f"http://127.0.0.1:{self.port}"
+        # As databases write it.
+        self.started_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         self.output = var.parent / f"{var.name}-{time.monotonic_ns()}.out"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(

@@ -23,7 +23,7 @@ from sessions_app.management.bootstrap import (
 )
 from sessions_app.management.broker import broker
 from sessions_app.management.demo import Demo
-from sessions_app.management.exits import FAILED
+from sessions_app.management.exits import FAILED, demand_migrated
 from sessions_app.management.preflight import check_folder, check_port, check_vapi, take_lock
 from sessions_app.management.processes import Child, DidNotStart, Supervisor, wait_until
 from sessions_app.tasks import enqueue, sync_all, sync_names
@@ -77,6 +77,7 @@ class Command(BaseCommand):
     def _prepare_database(self) -> list[Login]:
         try:
             call_command("migrate", verbosity=0, interactive=False)
+            demand_migrated()
             if not settings.DEVELOPMENT:
                 call_command("collectstatic", verbosity=0, interactive=False)
             settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
