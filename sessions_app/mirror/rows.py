@@ -18,6 +18,7 @@ _MANY = 100
 # their binary form. Not jsonb: psycopg would make JSON of our JSON.
 _INT4 = 23
 _SENT_BINARY = frozenset({16, 20, _INT4, 25, 1184})
+_TYPES: dict[tuple[str, str, str], list[int]] = {}
 _FOUR_BYTES = range(-(2**31), 2**31)
 
 
@@ -129,11 +130,20 @@ def _copy(cursor: CursorWrapper, table: str, names: str, rows: Sequence[Row]) ->
 
 def _binary_types(cursor: CursorWrapper, table: str, names: str, rows: Sequence[Row]) -> list[int] | None:
     """Return the columns' types as the database has them, or None where these rows are better sent as text."""
-    cursor.execute(f'SELECT {names} FROM "{table}" LIMIT 0')
-    types = [column.type_code for column in cursor.description]
+    types = _types(cursor, str(connection.settings_dict["NAME"]), table, names)
     narrow = [place for place, kind in enumerate(types) if kind == _INT4]
     is_fit = _SENT_BINARY.issuperset(types) and all(_fits(rows, place) for place in narrow)
     return types if is_fit else None
+
+
+def _types(cursor: CursorWrapper, database: str, table: str, names: str) -> list[int]:
+    """Return the columns' types as the database has them. Asked once: where a column has another type by now, the
+    binary COPY is refused, and the rows are sent as text."""
+    known = _TYPES.get((database, table, names))
+    if known is None:
+        cursor.execute(f'SELECT {names} FROM "{table}" LIMIT 0')
+        known = _TYPES[database, table, names] = [column.type_code for column in cursor.description]
+    return known
 
 
 def _fits(rows: Sequence[Row], place: int) -> bool:

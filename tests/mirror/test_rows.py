@@ -93,6 +93,19 @@ def test_what_has_no_place_is_refused_among_many(scratch: str, bad: Any) -> None
 
 
 @on_postgresql
+def test_a_column_that_was_widened_meanwhile_refuses_many_and_takes_few(scratch: str) -> None:
+    """The writer halves what is refused until it is few."""
+    rows = [("", 1, 1, NOON, True)] * 200
+    assert len(stored(rows, at_once=200)) == 200
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE scratch ALTER small TYPE bigint")
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        stored(rows, at_once=200)
+    assert stored(rows, at_once=50) == rows
+
+
+@on_postgresql
 def test_json_is_stored_as_it_was_written(scratch: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE scratch ADD document jsonb")
