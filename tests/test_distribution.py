@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from sessions_app.vapi.reader import processors
 from tests.distribution import WITH_A_PRODUCT
 
 
@@ -30,10 +31,12 @@ def test_one_worker_takes_a_module_whole(tmp_path: Path) -> None:
             f"    pathlib.Path({str(tmp_path)!r}, f'{path.stem}-{{number}}')"
             ".write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
         )
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n3", "-p", "tests.distribution", "-p", "no:django", "tests"],
-        cwd=tmp_path, env={"PYTHONPATH": str(settings.BASE_DIR)}, check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-nauto", "-p", "tests.distribution", "-p", "no:django", "tests"],
+        cwd=tmp_path, env={"PYTHONPATH": str(settings.BASE_DIR)}, check=True, capture_output=True, text=True,
+        timeout=60,
+    ).stdout  # fmt: skip
+    assert f"created: {processors() + 2}" in told
     workers = {
         name: {path.read_text() for path in tmp_path.glob(f"{name}-*")}
         for name in (Path(WITH_A_PRODUCT[0]).stem, "test_other")
