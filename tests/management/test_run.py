@@ -248,12 +248,27 @@ def test_broker_and_database_of_ones_own(
     assert _rows(running, "SELECT count(*) FROM sessions_app_session", "vapiadmin") == [(40,)]
 
 
-def _refusal(environment: dict[str, str]) -> str:
+def test_a_database_between_old_steps_is_not_built_upon(tmp_path: Path) -> None:
+    plain = plain_environment(tmp_path / "var", free_port())
+    (tmp_path / "var" / "static").mkdir(parents=True)
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=plain, check=True, timeout=60
+    )
+    with closing(sqlite3.connect(tmp_path / "var" / "demo.sqlite3")) as connection:
+        # As it is where the last of the steps that 0002_beyond_django replaces was never taken.
+        steps = "app = 'sessions_app' AND (name LIKE '0002_beyond%' OR name LIKE '0023%')"
+        assert connection.execute(f"DELETE FROM django_migrations WHERE {steps}").rowcount == 2  # noqa: S608 - words of our own
+        connection.commit()
+
+    assert "bring it to sessions_app 0023 first" in _refusal(plain, code=2)
+
+
+def _refusal(environment: dict[str, str], code: int = 1) -> str:
     """What a start that must fail says: one line, without the command's own mark."""
     done = subprocess.run(
         [sys.executable, "manage.py", "run"],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
-    assert done.returncode == 1, done.stdout
+    assert done.returncode == code, done.stdout
     assert done.stderr.count("\n") == 1
     return done.stderr.removeprefix("CommandError: ").strip()

@@ -73,6 +73,25 @@ def test_what_another_process_reads_is_the_truth(roomy: SandboxProcess, organiza
     assert (readers(), threading.active_count()) == ([], before)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_where_each_processor_has_a_worker_no_other_process_reads(
+    roomy: SandboxProcess, organization: Organization
+) -> None:
+    seen: list[int] = []
+
+    run = sync_stream(
+        organization,
+        Stream.SESSIONS,
+        workers=processors(),
+        progress=lambda run: seen.extend(readers()),
+    )
+
+    sync_stream(organization, Stream.CHATS)
+
+    assert (run.state, run.created, seen) == (RunState.SUCCEEDED, 600, [])
+    assert_mirror_equals(roomy, organization)
+
+
 @apart
 @pytest.mark.django_db(transaction=True)
 def test_a_reader_that_is_killed_costs_nothing(

@@ -80,6 +80,15 @@ def test_a_whole_session() -> None:
     assert (record.text_replaced, record.oddities) == (False, ())
 
 
+def test_a_prepared_record_has_let_go_of_what_it_was_made_of() -> None:
+    record, other = parse_session(FULL), parse_session(FULL)
+
+    record.prepare()
+
+    assert not {"payload", "said"} & vars(record).keys()
+    assert (record.payload, record.said) == (other.payload, other.said)
+
+
 def test_cost_entries_of_each_type() -> None:
     model, analysis, own = parse_session(FULL).costs
 
