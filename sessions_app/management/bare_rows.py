@@ -29,7 +29,8 @@ _ROWS_AT_ONCE = 1000
 _MODELS = (
     Session, SessionPayload, Chat, ChatPayload, CostLine, ReportedCost, CostRollup, SearchText, NumberSuffix,
 )  # fmt: skip
-_STORED = tuple(model._meta.db_table for model in _MODELS)
+_KEYS = {model._meta.db_table: model._meta.pk.column for model in _MODELS}
+_STORED = tuple(_KEYS)
 _LEFT_BY_SYNCS = tuple(model._meta.db_table for model in (FieldChange, SyncWindow, Watermark))
 # Made by migrations, beside the models: SQLite's index of words, PostgreSQL's column of them.
 _FTS = "sessions_app_searchwords"
@@ -81,7 +82,7 @@ def _columns(table: str) -> tuple[str, ...]:
 def _read(table: str, columns: tuple[str, ...]) -> _Rows:
     names = ", ".join(f'"{name}"::text' if (table, name) == _WORDS else f'"{name}"' for name in columns)
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT {names} FROM "{table}" ORDER BY 1')  # noqa: S608 - our own tables' names
+        cursor.execute(f'SELECT {names} FROM "{table}" ORDER BY "{_KEYS.get(table, "rowid")}"')  # noqa: S608 - our own tables' names
         rows: _Rows = cursor.fetchall()
     return rows
 
