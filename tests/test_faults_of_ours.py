@@ -88,10 +88,10 @@ def test_one_frozen_past_its_lease_and_woken(vapi: SandboxProcess, organization:
         run = sync_stream(organization, Stream.SESSIONS)
 
         assert run.state == RunState.SUCCEEDED
-        after = list(Watermark.objects.values())
+        after = list(Watermark.objects.order_by("pk").values())
         frozen.send_signal(signal.SIGCONT)
         assert frozen.wait(PATIENCE) == 1
-    assert list(Watermark.objects.values()) == after
+    assert list(Watermark.objects.order_by("pk").values()) == after
     first = SyncRun.objects.exclude(pk=run.pk).get()
     assert (first.state, first.finished_at is not None) == (RunState.FAILED, True)
     sync_stream(organization, Stream.CHATS)

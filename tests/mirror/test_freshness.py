@@ -105,10 +105,10 @@ def test_nothing_is_swept_before_the_first_sync(sandbox: SandboxProcess, organiz
 
 
 def test_a_sweep_moves_no_watermark(sandbox: SandboxProcess, synced: Organization) -> None:
-    before = list(Watermark.objects.values_list("stream", "updated_at"))
+    before = list(Watermark.objects.order_by("stream").values_list("stream", "updated_at"))
     sandbox.change("sessions", "", {"name": "brand new"})
     sweep_head(synced)
-    assert list(Watermark.objects.values_list("stream", "updated_at")) == before
+    assert list(Watermark.objects.order_by("stream").values_list("stream", "updated_at")) == before
 
 
 def test_beat_sweeps_only_while_somebody_is_signed_in(
