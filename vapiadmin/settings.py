@@ -329,6 +329,7 @@ UNFOLD = {
         "sessions_app.admin.assets.script",
         "sessions_app.admin.assets.keys_script",
         "sessions_app.admin.assets.conversation_script",
+        "sessions_app.admin.assets.said_script",
     ],
     "LOGIN": {"redirect_after": reverse_lazy(LOGIN_REDIRECT_URL)},
     "COLORS": {

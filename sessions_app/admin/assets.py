@@ -22,6 +22,10 @@ def conversation_script(request: HttpRequest) -> str:
     return static("vapiadmin/conversation.js")
 
 
+def said_script(request: HttpRequest) -> str:
+    return static("vapiadmin/said.js")
+
+
 def edits_stylesheet(request: HttpRequest) -> str:
     return static("vapiadmin/edits.css")
 

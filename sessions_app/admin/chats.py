@@ -17,11 +17,13 @@ from sessions_app.admin.chat_page import read_chat_page
 from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
 from sessions_app.admin.lists import Column
 from sessions_app.admin.names import read_assistant_options, read_names
+from sessions_app.admin.said import Said, said_in_chats
 from sessions_app.admin.search_first import SearchFirst
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.models import Chat, Session
 from sessions_app.search.filters import ChatFilterSet
 from sessions_app.search.orders import CHAT_ORDERS
+from sessions_app.search.sought import Sought
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class ChatRow:
     assistant: str
     # Whose session it belongs to, where that is mirrored.
     customer: Customer | None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The texts of it in which what was searched for is seen."""
+        return (self.chat.name or "",)
 
 
 @admin.register(Chat)
@@ -75,6 +82,9 @@ class ChatAdmin(SearchFirst):
             )
             for row in rows
         ]
+
+    def said_in(self, request: HttpRequest, rows: Sequence[Any], sought: Sought) -> list[Said]:
+        return said_in_chats(request.user, rows, sought)
 
     def change_view(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django.core.paginator import Paginator
@@ -19,6 +20,7 @@ from unfold.views import ChangeList
 from sessions_app.admin.filters import Choice, Control, ShownControl, show_controls
 from sessions_app.models import Organization
 from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
+from sessions_app.search.sought import Sought
 
 PER_PAGE = 50
 OWN_PARAMETERS = ("cursor", "ordering")
@@ -76,6 +78,8 @@ class KeysetChangeList(ChangeList):
         self.paginator = NoPaginator([], PER_PAGE)
         is_bare = not self.rows and not self.asked
         self.nothing = self.model_admin.read_nothing(request) if is_bare else {}
+        if not self.rows and self.asked:
+            self.nothing = self.model_admin.read_not_found(request, self.organizations)
         controls = [*self._organization_control(), *self.model_admin.controls(request)]
         self.controls = show_controls(controls, self.asked, self.errors)
 
@@ -109,6 +113,16 @@ class KeysetChangeList(ChangeList):
     @property
     def search(self) -> str:
         return self.asked.get("search", "")
+
+    @property
+    def words(self) -> str:
+        """What is looked for in what was said: by the box, or by a link."""
+        return self.search or self.asked.get("q", "")
+
+    @cached_property
+    def sought(self) -> Sought | None:
+        """The same, to be marked in what rows show."""
+        return Sought.of(self.words) if self.words else None
 
     @property
     def is_paged(self) -> bool:
@@ -202,6 +216,10 @@ class ListAdmin(ModelAdmin):
 
     def read_nothing(self, request: HttpRequest) -> dict[str, Any]:
         """Return what `nothing_yet_template` needs, asked only where there is not one row."""
+        return {}
+
+    def read_not_found(self, request: HttpRequest, organizations: Sequence[Organization]) -> dict[str, Any]:
+        """Return what an empty list says of how much is here, where something was looked for."""
         return {}
 
     def changelist_view(

@@ -6,20 +6,26 @@ A search is a POST, since it may write what it finds, and leads to the list's ow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from sessions_app.admin.lists import ListAdmin
+from sessions_app.admin.said import Said
+from sessions_app.costs.coverage import complete_as_of
 from sessions_app.mirror.freshness import top_up
 from sessions_app.models import Organization
+from sessions_app.models.runs import Stream
+from sessions_app.search.sought import Sought
 
+_STREAMS = (Stream.SESSIONS, Stream.CHATS)
 _NOT_FILTERS = ("csrfmiddlewaretoken", "cursor")
 
 
@@ -31,8 +37,29 @@ class SearchFirst(ListAdmin):
     looks_up: ClassVar[bool] = False
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.search_view))
-        return [path("search/", view, name=self.search_url.removeprefix("admin:")), *super().get_urls()]
+        view = self.admin_site.admin_view
+        name = self.search_url.removeprefix("admin:")
+        return [
+            path("search/", view(require_POST(self.search_view)), name=name),
+            path("said/", view(self.said_view), name=f"{name}_said"),
+            *super().get_urls(),
+        ]
+
+    def said_in(self, request: HttpRequest, rows: Sequence[Any], sought: Sought) -> list[Said]:
+        """Return why rows of this list were found, where they do not show it themselves."""
+        raise NotImplementedError
+
+    def said_view(self, request: HttpRequest) -> HttpResponse:
+        """What the page of the same query string shows below its rows."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found: Any = self.get_changelist_instance(request)
+        context = {"said": self.said_in(request, found.rows, found.sought) if found.sought else []}
+        return TemplateResponse(request, "admin/lists/said.html", context)
+
+    def read_not_found(self, request: HttpRequest, organizations: Sequence[Organization]) -> dict[str, Any]:
+        """Return up to when what Vapi has is here: a search that finds nothing says so. One query."""
+        return {"complete": complete_as_of([found.pk for found in organizations], _STREAMS)}
 
     def search_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):

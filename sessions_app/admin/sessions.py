@@ -21,6 +21,7 @@ from sessions_app.admin.history import history_view
 from sessions_app.admin.lists import Column
 from sessions_app.admin.names import read_assistant_options, read_names
 from sessions_app.admin.pretty import pretty_text
+from sessions_app.admin.said import Said, said_in_sessions
 from sessions_app.admin.search_first import SearchFirst
 from sessions_app.admin.session_actions import EXTENSIONS, carry
 from sessions_app.admin.session_edit import edit_session_view
@@ -34,6 +35,7 @@ from sessions_app.models.edits import EditState
 from sessions_app.models.runs import Stream
 from sessions_app.search.filters import SessionFilterSet
 from sessions_app.search.orders import SESSION_ORDERS
+from sessions_app.search.sought import Sought
 
 _FIND = "Find by customer, number, e-mail, session name or id, or words that were said"
 _STATUSES = (("active", "active"), ("completed", "completed"))
@@ -54,6 +56,11 @@ class SessionRow:
         return (
             " · ".join(text for text in known if text and text != self.customer.title) or self.session.pk[:13]
         )
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The texts of it in which what was searched for is seen."""
+        return (self.customer.title, self.subtitle)
 
 
 @admin.register(Session)
@@ -105,6 +112,9 @@ class SessionAdmin(SearchFirst):
             )
             for row in rows
         ]
+
+    def said_in(self, request: HttpRequest, rows: Sequence[Any], sought: Sought) -> list[Said]:
+        return said_in_sessions(request.user, rows, sought)
 
     def _open_edits(self, request: HttpRequest, rows: Sequence[Session]) -> dict[str, str]:
         edits = Edit.objects.visible_to(request.user).open().filter(session_id__in=[row.pk for row in rows])

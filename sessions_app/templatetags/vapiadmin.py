@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -11,8 +12,10 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from sessions_app.search.sought import Piece, Sought
 from sessions_app.vapi.money import format_usd
 
 register = template.Library()
@@ -119,6 +122,24 @@ def changes(edit: Any) -> list[Any]:
     from sessions_app.admin.changes import list_changes  # noqa: PLC0415 - it uses `span` from here
 
     return list_changes(edit)
+
+
+@register.filter
+def marked(text: str, sought: Sought | None) -> SafeString:
+    """Show a text with what was searched for marked in it."""
+    pieces = sought.pieces(text) if sought else [Piece(text, is_found=False)]
+    return format_html_join("", "{}", ((show_piece(piece),) for piece in pieces))
+
+
+@register.simple_tag
+def is_shown(sought: Sought | None, row_id: str, texts: Iterable[str]) -> bool:
+    """Say whether a row shows itself what it was found by."""
+    return sought is None or sought.is_shown(row_id, texts)
+
+
+@register.filter
+def show_piece(piece: Piece) -> str:
+    return format_html("<mark>{}</mark>", piece.text) if piece.is_found else piece.text
 
 
 @register.filter

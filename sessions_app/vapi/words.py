@@ -4,7 +4,7 @@ Both databases hold the same words, because text is folded here and neither data
 """
 
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import filterfalse
 from typing import NamedTuple
 
@@ -88,6 +88,35 @@ _FOLDED = _Folded()
 def words_of(text: str) -> list[str]:
     """Return the folded words in their order, each cut to WORD_LENGTH."""
     return [word[:WORD_LENGTH] for word in fold(text).split()]
+
+
+class PlacedWord(NamedTuple):
+    """A folded word and where it stands in the text: text[start:end]."""
+
+    word: str
+    start: int
+    end: int
+
+
+def placed_words(text: str) -> Iterator[PlacedWord]:
+    """The same words as `words_of`, each with its place. Character by character: for texts of some lines."""
+    word, start, end = "", 0, 0
+    for place, character in enumerate(text):
+        parts = _FOLDING[ord(character)].split(" ")
+        for number, part in enumerate(parts):
+            if number and word:
+                yield _placed(word, start, end)
+                word = ""
+            start = start if word else place
+            word += part
+            # A diacritic alone belongs to the word that it ends.
+            end = place + 1 if part or len(parts) == 1 else end
+    if word:
+        yield _placed(word, start, end)
+
+
+def _placed(folded: str, start: int, end: int) -> PlacedWord:
+    return PlacedWord(unicodedata.normalize("NFC", folded)[:WORD_LENGTH], start, end)
 
 
 def _is_cut(said: str) -> bool:

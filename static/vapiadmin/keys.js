@@ -16,7 +16,7 @@
 
   function rememberRows() {
     if (!document.querySelector(".va-table--session")) return;
-    sessionStorage.setItem(ROWS, JSON.stringify(links().map((link) => link.pathname)));
+    sessionStorage.setItem(ROWS, JSON.stringify(links().map((link) => link.pathname + link.search)));
   }
 
   function stepThroughRows(step) {
@@ -28,7 +28,7 @@
 
   function stepThroughSessions(step) {
     const rows = JSON.parse(sessionStorage.getItem(ROWS) || "[]");
-    const here = rows.indexOf(location.pathname);
+    const here = rows.findIndex((row) => row.split("?")[0] === location.pathname);
     if (here >= 0 && rows[here + step]) location.assign(rows[here + step]);
   }
 

@@ -53,7 +53,8 @@
     const row = event.target.closest("[data-row]");
     if (!row || event.target.closest("a, button, input, select, summary, label")) return;
     if (window.getSelection().toString()) return;
-    const link = row.querySelector("a[data-row-link]");
+    // What was said stands below its row.
+    const link = (row.matches(".va-said") ? row.previousElementSibling : row).querySelector("a[data-row-link]");
     if (!link) return;
     if (event.ctrlKey || event.metaKey || event.button === 1) window.open(link.href, "_blank", "noopener");
     else link.click();

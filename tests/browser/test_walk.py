@@ -202,6 +202,50 @@ def test_no_secret_left_a_trace(product: Product) -> None:
     assert "SANDBOX-SECRET" not in product.output()
 
 
+def test_what_was_said_leads_to_where_it_was_said(product: Product, page: Page) -> None:
+    said = [
+        {"role": "user", "content": words} for words in ("Hello", "Is there a Q\u00fcxzar lamp left, please?")
+    ]
+    session_id = product.vapi.change("sessions", fields={"messages": said})["id"]
+    sign_in(page, product, "support")
+
+    # Neither in this order nor with this spelling.
+    page.get_by_role("searchbox").first.fill("lamp quxzar")
+    page.keyboard.press("Enter")
+    line = page.locator(f"[data-said-of='{session_id}']")
+    expect(line).to_have_text("Customer: Is there a Q\u00fcxzar lamp left, please?")
+    expect(line.locator("mark")).to_have_text(["Q\u00fcxzar", "lamp"])
+    line.click()
+
+    page.wait_for_url(f"**/{session_id}/change/?find=lamp%20quxzar")
+    expect(page.locator(".va-find output")).to_have_text("1 of 1")
+    expect(page.locator(".is-here")).to_have_text("Is there a Q\u00fcxzar lamp left, please?")
+    expect(page.locator(".is-here")).to_be_in_viewport()
+    assert page.evaluate("[...CSS.highlights.get('va-found')].map(String)") == ["lamp", "Q\u00fcxzar"]
+
+
+def test_what_was_said_in_a_chat_is_opened(product: Product, page: Page) -> None:
+    session_id, _, _ = a_customer(product, 1)
+    for words in ("Something else", "The plumquist is broken"):
+        product.vapi.change("chats", fields={"sessionId": session_id, "input": words, "output": []})
+    sign_in(page, product, "support")
+    page.get_by_role("searchbox").first.fill("plumquist")
+    page.keyboard.press("Enter")
+    page.get_by_text("In a chat, Customer: The plumquist is broken").click()
+    expect(page.locator(".is-here")).to_have_text("The plumquist is broken")
+    expect(page.locator(".is-here")).to_be_in_viewport()
+
+
+def test_a_number_that_was_searched_is_not_looked_for_in_the_words(product: Product, page: Page) -> None:
+    session_id, _, digits = a_customer(product, 2)
+    sign_in(page, product, "support")
+    page.get_by_role("searchbox").first.fill(digits)
+    page.keyboard.press("Enter")
+    expect(page.locator(f"tr:has(a[href*='{session_id}']) mark")).to_have_count(1)
+    page.locator(f"a[href*='{session_id}']").first.click()
+    expect(page.get_by_label("Find in the conversation")).to_have_value("")
+
+
 def test_keys_lead_through_lists_and_conversations(product: Product, page: Page) -> None:
     sign_in(page, product, "support")
     page.goto("/admin/sessions_app/session/?failed_tools=true")

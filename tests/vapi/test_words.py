@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions_app.vapi.words import _cut, _is_ideograph, _words, fold
+from sessions_app.vapi.words import WORD_LENGTH, _cut, _is_ideograph, _words, fold, placed_words, words_of
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,19 @@ def test_each_word_is_taken_once_the_plain_ones_first_as_many_as_fit(some: list[
     expected = list(dict.fromkeys(_cut(folded_at_once(ordered), size).split()))
 
     assert list(_words(text, size)) == expected
+
+
+@settings(max_examples=300)
+@given(st.text())
+def test_placed_words_are_the_words_and_stand_where_they_say(text: str) -> None:
+    placed = list(placed_words(text))
+    assert [each.word for each in placed] == words_of(text)
+    for each in placed:
+        # One character may be several words, as a fraction is.
+        assert each.word in [word[:WORD_LENGTH] for word in words_of(text[each.start : each.end])]
+    assert [each.start for each in placed] == sorted(each.start for each in placed)
+
+
+def test_a_word_is_placed_with_its_diacritics() -> None:
+    (word,) = placed_words(" Cafe\u0301!")
+    assert (word.word, word.start, word.end) == ("cafe", 1, 6)
