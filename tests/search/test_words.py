@@ -27,6 +27,9 @@ def indexed(organization: Organization) -> Organization:
         organization,
         words_row("session", "s2", "s2", "Zimmermann", "the quick 'brown' fox \\ : & | ! 東京タワー"),
     )
+    # Apart by their vowels alone, which are signs and no letters.
+    index(organization, words_row("session", "s4", "s4", "", "काम"))
+    index(organization, words_row("session", "s5", "s5", "", "कीम"))
     index(organization, words_row("chat", "c1", "s3", "", "a quick question"))
     index(organization, words_row("chat", "c2", "", "", "quick and alone"))
     return organization
@@ -36,6 +39,8 @@ def indexed(organization: Organization) -> Organization:
     ("query", "names_too", "found"),
     [
         ("zimmer", False, {"s1"}),
+        ("काम", False, {"s4"}),
+        ("की", False, {"s5"}),
         ("ZIMM", False, {"s1"}),
         ("zimm", True, {"s1", "s2"}),
         ("hatte zimmer", False, {"s1"}),
