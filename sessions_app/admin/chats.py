@@ -14,9 +14,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from sessions_app.admin.chat_page import read_chat_page
-from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
+from sessions_app.admin.filters import Control, Range, Toggle, date_range
 from sessions_app.admin.lists import Column
-from sessions_app.admin.names import read_assistant_options, read_names
+from sessions_app.admin.names import read_names, read_speakers
 from sessions_app.admin.said import Said, said_in_chats
 from sessions_app.admin.search_first import SearchFirst
 from sessions_app.customers.present import Customer, present_customer
@@ -63,7 +63,7 @@ class ChatAdmin(SearchFirst):
 
     def controls(self, request: HttpRequest) -> Sequence[Control]:
         return [
-            Choice("assistant_id", "Assistant", read_assistant_options(request.user)),
+            *read_speakers(request.user),
             date_range("Created", "created_at"),
             Range("Cost", "cost_usd__gte", "cost_usd__lte", "number"),
             Toggle("failed_tools", "Failed tools"),

@@ -29,6 +29,9 @@ class Figure:
     href: str = ""
     # Of the column's sum, in percent.
     share: str = ""
+    # Against the period before: "+12%", and what it was.
+    change: str = ""
+    was: str = ""
 
 
 class Lists:

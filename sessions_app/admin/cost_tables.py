@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from django.utils.formats import date_format
 
-from sessions_app.admin.cost_figures import Figure, Lists, amount, number, places_for
+from sessions_app.admin.cost_changes import Earlier, group_key
+from sessions_app.admin.cost_figures import Figure, Lists, amount, dollars, number, places_for
 from sessions_app.admin.cost_months import by_month, join_months
+from sessions_app.costs.query import NONE
 from sessions_app.costs.report import Report, Reported, Row
 from sessions_app.models.costs import Source
 
 # A longer table ends in one row for all the others; the CSV has every row.
 SHOWN_ROWS = 50
 _NO_DOLLARS = Decimal(0)
+# Returns the address of the page with these filters as well.
+Narrow = Callable[[Mapping[str, str]], str]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class TableRow:
     title: str
     note: str
     figures: list[Figure]
+    # The page of this row alone.
+    href: str = ""
 
 
 @dataclass
@@ -47,6 +53,7 @@ class _Column:
     # What a sum begins with: dollars or a count.
     zero: Decimal | int = 0
     has_share: bool = False
+    has_change: bool = False
 
 
 def _reported(read: Callable[[Reported], Decimal | int]) -> Callable[[Row], Decimal | int]:
@@ -83,13 +90,26 @@ _MODELS = [
 ]
 
 
-def assistant_table(report: Report, lists: Lists) -> Table:
-    def name(row: Row) -> tuple[str, str]:
-        remote_id = row.group["assistant_id"]
-        title = row.names.get("assistant_id", "")
-        return (title or remote_id or "No assistant"), (remote_id if title else "")
+def assistant_table(report: Report, lists: Lists, earlier: Earlier | None, narrow: Narrow) -> Table:
+    """By assistant and, where there is none, by squad; each leads to its own page."""
 
-    return _table("assistant_id", "By assistant", report, lists, _PARENTS, name)
+    def name(row: Row) -> tuple[str, str]:
+        assistant, squad = row.group["assistant_id"], row.group["squad_id"]
+        found = row.names.get("assistant_id" if assistant else "squad_id", "")
+        in_squad = f"in squad {row.names.get('squad_id', squad)}" if assistant and squad else ""
+        what = "Squad" if squad and not assistant else ""
+        notes = (what, in_squad, (assistant or squad) if found else "")
+        return found or assistant or squad or "No assistant", " · ".join(filter(None, notes))
+
+    def href(row: Row) -> str:
+        assistant, squad = row.group["assistant_id"], row.group["squad_id"]
+        if assistant and not squad:
+            return narrow({"assistant_id": assistant})
+        return narrow({"assistant_id": assistant or NONE, "squad_id": squad or NONE})
+
+    columns = [replace(column, has_change=column.has_share) for column in _PARENTS]
+    title = "By assistant or squad"
+    return _table("assistant_id,squad_id", title, report, lists, columns, name, earlier=earlier, href=href)
 
 
 def kind_table(report: Report, lists: Lists) -> Table:
@@ -127,18 +147,21 @@ def _table(
     columns: Sequence[_Column],
     read_name: Callable[[Row], tuple[str, str]],
     limit: int = SHOWN_ROWS,
+    *,
+    earlier: Earlier | None = None,
+    href: Callable[[Row], str] = lambda row: "",
 ) -> Table:
     groups: dict[tuple[Any, ...], dict[Source, Row]] = {}
     for row in report.rows:
-        key = tuple(value for group, value in row.group.items() if group != "source")
-        groups.setdefault(key, {})[row.source] = row
+        groups.setdefault(group_key(row), {})[row.source] = row
     sources = [source for source in Source if any(source in group for group in groups.values())]
     headings = [column.title for _ in sources for column in columns]
     table = Table(name, title, title.removeprefix("By ").capitalize(), len(columns), headings, sources)
-    cells = _Cells(lists, sources, columns, list(groups.values()))
+    cells = _Cells(lists, sources, columns, list(groups.values()), earlier)
     shown = limit if len(groups) > limit + 1 else len(groups)
     for group in list(groups.values())[:shown]:
-        table.rows.append(TableRow(*read_name(next(iter(group.values()))), cells.of(group)))
+        any_row = next(iter(group.values()))
+        table.rows.append(TableRow(*read_name(any_row), cells.of(group), href(any_row)))
     if rest := list(groups.values())[shown:]:
         table.rows.append(TableRow(f"{len(rest):,} others", "in the CSV", cells.sums_of(rest)))
     table.sums = cells.sums_of(list(groups.values()))
@@ -151,6 +174,7 @@ class _Cells:
     sources: Sequence[Source]
     columns: Sequence[_Column]
     groups: list[dict[Source, Row]]
+    earlier: Earlier | None = None
 
     def __post_init__(self) -> None:
         self.wholes = {
@@ -177,9 +201,13 @@ class _Cells:
 
     def _figure(self, source: Source, column: _Column, row: Row) -> Figure:
         whole = self.wholes[source, column.title]
-        return self._write(
+        figure = self._write(
             column.read(row), column.link(self.lists, row), Decimal(whole) if column.has_share else None
         )
+        if not (column.has_change and self.earlier):
+            return figure
+        was = dollars(self.earlier.cost_of(row), self.places)
+        return replace(figure, change=self.earlier.change(row), was=f"{was} from {self.earlier.words}")
 
     def _write(self, value: Decimal | int, href: str = "", whole: Decimal | None = None) -> Figure:
         if isinstance(value, Decimal):

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from sessions_app.admin.filters import Choice, Control, Range, date_range
 from sessions_app.admin.lists import Column, ListAdmin
-from sessions_app.admin.names import read_assistant_options, read_names
+from sessions_app.admin.names import read_names, read_speakers
 from sessions_app.models import CostLine
 from sessions_app.models.costs import Source
 from sessions_app.search.filters import CostLineFilterSet
@@ -57,7 +57,7 @@ class CostLineAdmin(ListAdmin):
         return [
             Choice("source", "Of", Source.choices),
             Choice("kind", "Kind", _KINDS),
-            Choice("assistant_id", "Assistant", read_assistant_options(request.user)),
+            *read_speakers(request.user),
             date_range("Occurred", "occurred_at"),
             Range("Cost", "cost_usd__gte", "cost_usd__lte", "number"),
         ]

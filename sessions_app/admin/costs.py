@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -10,12 +11,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from sessions_app.admin.cost_changes import Comparison, Earlier
 from sessions_app.admin.cost_chart import describe_chart
 from sessions_app.admin.cost_figures import Figure, Lists, amount, count_of, number, places_for
+from sessions_app.admin.cost_narrowing import list_beginnings, narrowed_address, read_narrowed
 from sessions_app.admin.cost_tables import assistant_table, day_table, kind_table, model_table
-from sessions_app.costs.coverage import read_coverage
+from sessions_app.costs.coverage import Coverage, read_coverage
 from sessions_app.costs.export import iter_csv
-from sessions_app.costs.query import BadQuery, CostQuery, parse_query
+from sessions_app.costs.query import FILTERS, BadQuery, CostQuery, parse_query
 from sessions_app.costs.report import (
     INCLUDED,
     NEVER_ADDED,
@@ -45,6 +48,7 @@ def cost_page(request: HttpRequest) -> HttpResponseBase:
     query, chosen, errors = _read_query(parameters, organizations)
     if wants_csv:
         return _csv(request, query, chosen) if not errors else HttpResponse("; ".join(errors), status=400)
+    coverage = read_coverage(request.user, chosen)
     context = {
         **admin.site.each_context(request),
         "title": "Costs",
@@ -55,10 +59,13 @@ def cost_page(request: HttpRequest) -> HttpResponseBase:
         "chosen": query.filters.get("organization", ()),
         "included": INCLUDED,
         "never_added": NEVER_ADDED,
-        "coverage": read_coverage(request.user, chosen),
+        "coverage": coverage,
+        "beginnings": list_beginnings(coverage, query.period),
+        "narrowed": read_narrowed(request, query),
+        "kept": [(name, value) for name in FILTERS[2:] for value in request.GET.getlist(name) if value],
         "may_export": request.user.has_perm("sessions_app.export_costline"),
         "parameters": request.GET.urlencode() if not errors else "",
-        **_figures(request, query, chosen),
+        **_figures(request, query, chosen, coverage),
     }
     return TemplateResponse(request, "admin/costs/page.html", context, status=400 if errors else 200)
 
@@ -88,28 +95,36 @@ def _csv(
     by = "-".join(["by", *query.group_by]) if query.group_by else "totals"
     name = f"costs-{query.period.first_day}-{query.period.last_day}-{by}.csv"
     return StreamingHttpResponse(
-        iter_csv(report, read_coverage(request.user, organizations).complete_as_of),
+        iter_csv(report, read_coverage(request.user, organizations)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
 def _figures(
-    request: HttpRequest, query: CostQuery, organizations: tuple[Organization, ...]
+    request: HttpRequest, query: CostQuery, organizations: tuple[Organization, ...], coverage: Coverage
 ) -> dict[str, Any]:
     lists = Lists(request)
+    comparison = Comparison(request.user, query, organizations, coverage, today_in(organizations))
 
     def summarize(*group_by: str) -> Report:
         return summarize_costs(request.user, query.grouped_by(*group_by), organizations)
 
     totals, days = summarize(), summarize("day")
     tables = [
-        assistant_table(summarize("assistant_id"), lists),
+        assistant_table(
+            summarize("assistant_id", "squad_id"),
+            lists,
+            comparison.of("assistant_id", "squad_id"),
+            partial(narrowed_address, request),
+        ),
         kind_table(summarize("kind", "analysis_type"), lists),
         model_table(summarize("provider", "model"), lists),
     ]
+    earlier = comparison.of()
     return {
-        "totals": [_card(row, lists) for row in totals.rows],
+        "totals": [_card(row, lists, earlier) for row in totals.rows],
+        "earlier": earlier,
         "zones": totals.zones,
         "chart": describe_chart(days, lists),
         "tables": tables,
@@ -117,7 +132,7 @@ def _figures(
     }
 
 
-def _card(row: Row, lists: Lists) -> dict[str, Any]:
+def _card(row: Row, lists: Lists, earlier: Earlier | None) -> dict[str, Any]:
     assert row.reported is not None and row.difference_usd is not None  # noqa: S101 - totals are not told apart by kind
     reported, itemized = row.reported, row.itemized
     places = places_for([reported.cost_usd, itemized.cost_usd])
@@ -131,6 +146,9 @@ def _card(row: Row, lists: Lists) -> dict[str, Any]:
         "count": Figure(count_of(reported.count, row.source.value), href=to_parents),
         "without_cost": number(reported.without_cost_count) if reported.without_cost_count else None,
         "average": amount(average, 4) if average is not None else None,
+        "averaged": number(reported.count - reported.without_cost_count),
+        "change": earlier.change(row) if earlier else "",
+        "was": amount(earlier.cost_of(row), rough) if earlier else None,
         "itemized": amount(itemized.cost_usd, places, lists.itemized(itemized)),
         "lines": count_of(itemized.count, "line"),
         "lines_without_cost": number(itemized.without_cost_count) if itemized.without_cost_count else None,

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+from sessions_app.admin.filters import Choice, Control
 from sessions_app.models import RemoteName
 from sessions_app.models.names import NameKind
 
 _SHOWN_ID = 8
-# Beyond so many assistants one is found by searching.
+# Beyond so many assistants and squads one is found by searching.
 MOST_OPTIONS = 500
 
 
@@ -43,7 +44,12 @@ def read_names(who: AbstractBaseUser | AnonymousUser, ids: Iterable[str]) -> Nam
     return Names({(kind, key): name for kind, key, name in rows.values_list("kind", "remote_id", "name")})
 
 
-def read_assistant_options(who: AbstractBaseUser | AnonymousUser) -> list[tuple[str, str]]:
-    """Return (id, name) of assistants, for a filter. One query."""
-    names = RemoteName.objects.visible_to(who).filter(kind=NameKind.ASSISTANT).order_by("name", "remote_id")
-    return [(name.remote_id, str(name)) for name in names[:MOST_OPTIONS]]
+def read_speakers(who: AbstractBaseUser | AnonymousUser) -> list[Control]:
+    """Return filters of those whom customers speak with: assistants and, where there are any, squads. One query."""
+    kinds = (NameKind.ASSISTANT, NameKind.SQUAD)
+    names = RemoteName.objects.visible_to(who).filter(kind__in=kinds).order_by("kind", "name", "remote_id")
+    options: dict[str, list[tuple[str, str]]] = {kind: [] for kind in kinds}
+    for name in names[:MOST_OPTIONS]:
+        options[name.kind].append((name.remote_id, str(name)))
+    filters = [Choice("assistant_id", "Assistant", options[NameKind.ASSISTANT])]
+    return [*filters, *([Choice("squad_id", "Squad", squads)] if (squads := options[NameKind.SQUAD]) else [])]

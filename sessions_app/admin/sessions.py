@@ -19,7 +19,7 @@ from sessions_app.admin import session_actions, session_asking
 from sessions_app.admin.filters import Choice, Control, Range, Toggle, date_range
 from sessions_app.admin.history import history_view
 from sessions_app.admin.lists import Column
-from sessions_app.admin.names import read_assistant_options, read_names
+from sessions_app.admin.names import read_names, read_speakers
 from sessions_app.admin.pretty import pretty_text
 from sessions_app.admin.said import Said, said_in_sessions
 from sessions_app.admin.search_first import SearchFirst
@@ -92,7 +92,7 @@ class SessionAdmin(SearchFirst):
     def controls(self, request: HttpRequest) -> Sequence[Control]:
         return [
             Choice("status", "Status", _STATUSES),
-            Choice("assistant_id", "Assistant", read_assistant_options(request.user)),
+            *read_speakers(request.user),
             date_range("Created", "created_at"),
             Range("Cost", "cost_usd__gte", "cost_usd__lte", "number"),
             Choice("edit_state", "Edit", EditState.choices),

@@ -67,6 +67,10 @@ class CostSummary(serializers.Serializer[Any]):
         child=serializers.ListField(child=serializers.CharField()),
         help_text="Organizations by stream. Until their first full sync has finished, nothing is complete.",
     )
+    begins_on = serializers.DictField(
+        child=serializers.DateField(allow_null=True),
+        help_text="The first day of each stream that is here. What was before, Vapi may no longer have had.",
+    )
     quarantined_count = serializers.IntegerField()
     results = CostSummaryRow(many=True)
 
@@ -110,6 +114,7 @@ class CostSummaryView(RestView):
                     stream: [each.slug for each in found.waiting_for]
                     for stream, found in coverage.streams.items()
                 },
+                "begins_on": coverage.begins_on,
                 "quarantined_count": coverage.quarantined_count,
                 "results": _Rows(request).of(report),
             }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import OuterRef, Subquery
 
+from sessions_app.models.costs import CostRollup, Source
 from sessions_app.models.coverage import Coverage as ProvenDay
 from sessions_app.models.coverage import CoverageState
 from sessions_app.models.organizations import Organization
@@ -38,10 +39,15 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Completeness by stream. `quarantined_count` records could not be stored and are missing."""
+    """Completeness by stream. `quarantined_count` records could not be stored and are missing.
+
+    `begins_on` is the first day of each stream since which every organization that has rows has them. What was before
+    Vapi may no longer have had when it was first asked.
+    """
 
     streams: dict[str, Completeness]
     quarantined_count: int
+    begins_on: dict[str, date | None]
 
     @property
     def complete_as_of(self) -> dict[str, datetime | None]:
@@ -51,7 +57,7 @@ class Coverage:
 def read_coverage(
     who: AbstractBaseUser | AnonymousUser | ApiToken, organizations: Sequence[Organization]
 ) -> Coverage:
-    """Return how complete the costs of `organizations` are. Two queries."""
+    """Return how complete the costs of `organizations` are. Three queries."""
     ids = [organization.pk for organization in organizations]
     found = read_streams(ids)
     quarantined = QuarantinedRecord.objects.visible_to(who).filter(
@@ -61,7 +67,26 @@ def read_coverage(
         stream.value: _of_all({each: found.get((each.pk, stream), _NONE) for each in organizations})
         for stream in STREAMS
     }
-    return Coverage(streams, quarantined.count())
+    return Coverage(streams, quarantined.count(), _read_beginnings(ids))
+
+
+def _read_beginnings(organization_ids: Collection[int]) -> dict[str, date | None]:
+    """By stream; pruned rows count, as their costs do. One query."""
+
+    def first_day(source: Source) -> Subquery:
+        sums = CostRollup.objects.filter(
+            organization=OuterRef("pk"), source=source, is_itemized=False, line_count__gt=0
+        )
+        return Subquery(sums.order_by("day").values("day")[:1])
+
+    rows = Organization.objects.filter(pk__in=list(organization_ids)).annotate(
+        sessions=first_day(Source.SESSION), chats=first_day(Source.CHAT)
+    )
+    days = list(rows.order_by().values_list("sessions", "chats"))
+    return {
+        stream.value: max((row[place] for row in days if row[place]), default=None)
+        for place, stream in enumerate(STREAMS)
+    }
 
 
 def complete_as_of(organization_ids: Collection[int], streams: Sequence[Stream]) -> Completeness:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from sessions_app.costs.coverage import Coverage
 from sessions_app.costs.report import INCLUDED, TOKENS, Report, Row
 from sessions_app.vapi.money import format_usd
 from sessions_app.vapi.times import format_time
@@ -25,22 +25,33 @@ class _Echo:
         return line
 
 
-def iter_csv(report: Report, complete_as_of: Mapping[str, datetime | None]) -> Iterator[str]:
+def iter_csv(report: Report, coverage: Coverage) -> Iterator[str]:
     """Yield the report line by line, the header first.
 
-    Each says in its last columns what is not included, and up to when its stream is complete ('' for not yet).
+    Each says in its last columns what is not included, up to when its stream is complete ('' for not yet), and on
+    which day it begins.
     """
     writer = csv.writer(_Echo())
     yield writer.writerow(columns(report))
     for row in report.rows:
-        as_of = complete_as_of.get(f"{row.source.value}s")
-        values = [*_values(report, row), format_time(as_of) if as_of else ""]
+        stream = f"{row.source.value}s"
+        as_of = coverage.complete_as_of[stream]
+        begins_on = coverage.begins_on[stream]
+        values = [*_values(report, row), format_time(as_of) if as_of else "", begins_on or ""]
         yield writer.writerow([as_cell(value) for value in values])
 
 
 def columns(report: Report) -> list[str]:
     reported = _REPORTED if report.has_reported else ()
-    return [*_SHARED, *_group_columns(report), *reported, *_ITEMIZED, "included", "complete_as_of"]
+    return [
+        *_SHARED,
+        *_group_columns(report),
+        *reported,
+        *_ITEMIZED,
+        "included",
+        "complete_as_of",
+        "begins_on",
+    ]
 
 
 def as_cell(value: object) -> str:

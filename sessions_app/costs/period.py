@@ -37,9 +37,24 @@ class Period:
         """Return the half-open stretch of UTC time that the period is in `zone`."""
         return _midnight(self.first_day, zone), _midnight(self.last_day + ONE_DAY, zone)
 
-    def before(self) -> Period:
-        """Return as many days just before this period."""
-        return Period(self.first_day - self.day_count * ONE_DAY, self.first_day - ONE_DAY)
+    def until(self, today: date) -> Period:
+        """Return the part that is not ahead of `today`; all of it where all is ahead."""
+        return Period(self.first_day, min(self.last_day, today)) if self.first_day <= today else self
+
+    def before(self) -> Period | None:
+        """Return what to compare it with: the month before a month, the first days of that before the first days of
+        one, else as many days just before. None: that would be too early."""
+        last = self.first_day - ONE_DAY
+        if last < EARLIEST:
+            return None
+        if self.first_day.day == 1 and self.last_day <= month_of(self.first_day).last_day:
+            month = month_of(last)
+            is_whole = self == month_of(self.first_day)
+            first = month.first_day
+            last = month.last_day if is_whole else min(month.last_day, first + (self.day_count - 1) * ONE_DAY)
+        else:
+            first = self.first_day - self.day_count * ONE_DAY
+        return Period(first, last) if first >= EARLIEST else None
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

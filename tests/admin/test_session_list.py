@@ -7,8 +7,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from sessions_app.mirror.names import mirror_names
 from sessions_app.models import Edit, Organization, SyncRun
 from sessions_app.models.runs import RunKind, RunState, Stream
+from sessions_app.vapi.payloads import NameRecord
 from tests.admin.rows import START, answer_tool, call_tool, mirror_assistant, mirror_session, say
 
 URL = "/admin/sessions_app/session/"
@@ -186,3 +188,13 @@ def test_organizations_are_offered_where_there_are_several(editor_client: Client
     assert 'name="organization"' not in body(editor_client)
     Organization.objects.create(slug="second", name="Second", is_sandbox=True)
     assert 'name="organization"' in body(editor_client)
+
+
+def test_squads_are_offered_where_there_are_any(editor_client: Client, organization: Organization) -> None:
+    assert 'name="squad_id"' not in body(editor_client)
+    mirror_names(organization, [NameRecord("squad", "squad-1", "Front desk", START)])
+    mirror_session(organization, "s-1", squadId="squad-1", customer={"name": "Ada"})
+    mirror_session(organization, "s-2", customer={"name": "Bob"})
+    page = body(editor_client, "?squad_id=squad-1")
+    assert names(page) == ["Ada"]
+    assert '<option value="squad-1" selected>Front desk</option>' in page

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from sessions_app.costs.coverage import Completeness, Coverage
 from sessions_app.costs.export import as_cell, iter_csv
 from sessions_app.costs.period import Period
 from sessions_app.costs.query import CostQuery
@@ -23,9 +24,9 @@ MARCH = Period(date(2026, 3, 1), date(2026, 3, 31))
 def export(*group_by: str) -> list[dict[str, str]]:
     reader = User.objects.create_user("reader")
     report = summarize_costs(reader, CostQuery(MARCH, "", group_by))
-    return list(
-        csv.DictReader(iter_csv(report, {"sessions": datetime(2026, 4, 1, tzinfo=UTC), "chats": None}))
-    )
+    streams = {"sessions": Completeness(datetime(2026, 4, 1, tzinfo=UTC)), "chats": Completeness()}
+    coverage = Coverage(streams, 0, {"sessions": date(2026, 3, 2), "chats": None})
+    return list(csv.DictReader(iter_csv(report, coverage)))
 
 
 @pytest.mark.django_db
@@ -40,7 +41,7 @@ def test_amounts_are_exact_and_plain() -> None:
     assert (row["line_count"], row["lines_without_cost_count"]) == ("2", "1")
     assert (row["first_day"], row["last_day"], row["time_zone"]) == ("2026-03-01", "2026-03-31", "UTC")
     assert row["included"] == INCLUDED
-    assert row["complete_as_of"] == "2026-04-01T00:00:00.000Z"
+    assert (row["complete_as_of"], row["begins_on"]) == ("2026-04-01T00:00:00.000Z", "2026-03-02")
 
 
 @pytest.mark.django_db
