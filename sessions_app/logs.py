@@ -9,9 +9,19 @@ import structlog
 from django.db import Error as DatabaseError
 from structlog.typing import EventDict
 
+from sessions_app.request_ids import current_request_id
 from sessions_app.vapi.errors import describe_fault
 
+
+def add_request_id(logger: object, method: str, event: EventDict) -> EventDict:
+    """Name the request in which it happened, as its answer does."""
+    if request_id := current_request_id():
+        event["request_id"] = request_id
+    return event
+
+
 _SHARED: list[Any] = [
+    add_request_id,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from celery.app.trace import build_tracer
 from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 from structlog.processors import JSONRenderer
 from structlog.stdlib import ProcessorFormatter
 
 from sessions_app.logs import LineFormatter
+from sessions_app.request_ids import RequestIdMiddleware
 from vapiadmin import celery_app
 
 WORDS = "words of a customer"
@@ -63,3 +66,17 @@ def test_only_named_extras_are_kept() -> None:
 
     assert logged(record)["run"] == 7
     assert WORDS not in json.dumps(logged(record))
+
+
+def test_a_line_names_the_request_in_which_it_was_written() -> None:
+    record = logging.makeLogRecord({"msg": "noticed", "levelno": logging.ERROR, "levelname": "ERROR"})
+    lines = []
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        lines.append(logged(record))
+        return HttpResponse()
+
+    answered = RequestIdMiddleware(answer)(RequestFactory().get("/"))
+
+    assert [line["request_id"] for line in lines] == [answered["X-Request-ID"]]
+    assert "request_id" not in logged(record)

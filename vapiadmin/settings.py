@@ -14,6 +14,7 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from sessions_app.api import about
 from vapiadmin.environment import (
     database,
     encryption_keys,
@@ -259,12 +260,13 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["sessions_app.api.permissions.ScopePermission"],
     "DEFAULT_RENDERER_CLASSES": ["sessions_app.api.rendering.ExactJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "sessions_app.api.openapi.RestSchema",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "vapiadmin",
-    "DESCRIPTION": "Mirrored Vapi sessions, chats and costs. Amounts are exact decimal strings in USD.",
+    "DESCRIPTION": about.DESCRIPTION,
+    "TAGS": [{"name": name} for name in dict.fromkeys(about.TAGS.values())],
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

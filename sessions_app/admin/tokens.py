@@ -27,6 +27,14 @@ from sessions_app.tokens import make_token
 _MADE, _REMEMBERED = "tokens_made", 20
 _LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "Until it is revoked"))
 
+# What a new token is tried with, by the first of its scopes.
+_EXAMPLES = {
+    Scope.SESSIONS_READ: "sessions/?limit=1",
+    Scope.COSTS_READ: "costs/summary/?period=last_7_days",
+    Scope.RUNS_READ: "sync-runs/?limit=1",
+    Scope.HOLDS_WRITE: "legal-holds/?limit=1",
+}
+
 
 class TokenForm(forms.Form):
     name = forms.CharField(max_length=100, error_messages={"required": "Say what it is for."})
@@ -107,7 +115,8 @@ class ApiTokenAdmin(ListAdmin):
             expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
             created_by=request.user,  # type: ignore[arg-type]  # who passed the permission check has signed in
         )
-        return {"token": token, "text": text}
+        example = next((address for scope, address in _EXAMPLES.items() if scope in token.scopes), "")
+        return {"token": token, "text": text, "example": example}
 
     def change_view(
         self,

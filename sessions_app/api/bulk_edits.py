@@ -36,6 +36,8 @@ COLUMNS = (
 
 
 class BulkEditList(ListView):
+    """Bulk edits, the newest first."""
+
     required_scopes = {"GET": Scope.SESSIONS_READ, "POST": Scope.SESSIONS_WRITE}
     required_permissions = {"GET": "sessions_app.view_edit", "POST": "sessions_app.bulk_edit_session"}
     rows = BulkEdit.objects
@@ -92,6 +94,8 @@ class BulkEditList(ListView):
 
 
 class BulkEditDetail(RestView):
+    """One bulk edit: how far it is, and what has failed."""
+
     required_scopes = {"GET": Scope.SESSIONS_READ}
     required_permissions = {"GET": "sessions_app.view_edit"}
 

@@ -36,6 +36,8 @@ COLUMNS = columns_of(
 
 
 class ChatList(ListView):
+    """Chats, the newest first, without their payloads."""
+
     required_scopes = {"GET": Scope.SESSIONS_READ}
     required_permissions = {"GET": "sessions_app.view_chat"}
     rows = Chat.objects

@@ -16,6 +16,8 @@ from sessions_app.search.orders import COST_LINE_ORDERS
 
 
 class CostLineList(ListView):
+    """Cost lines of sessions and chats, the newest first."""
+
     required_scopes = {"GET": Scope.COSTS_READ}
     rows = CostLine.objects
     filter_set = CostLineFilterSet

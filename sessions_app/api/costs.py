@@ -29,6 +29,7 @@ from sessions_app.costs.report import (
 from sessions_app.models.access import Scope
 from sessions_app.models.costs import Source
 from sessions_app.models.organizations import Organization
+from sessions_app.search.parameters import ONE_OF
 
 MOST_ROWS = 10_000
 _PARENTS = {Source.SESSION: "api-sessions", Source.CHAT: "api-chats"}
@@ -86,8 +87,10 @@ class CostSummaryView(RestView):
             OpenApiParameter("period", str, enum=list(NAMED), description=f"Default {DEFAULT}."),
             OpenApiParameter("day__gte", str, description="First day, 2026-12-31. Instead of period."),
             OpenApiParameter("day__lte", str, description="Last day."),
-            OpenApiParameter("group_by", str, many=True, enum=list(GROUPS)),
-            *(OpenApiParameter(name, str, description="none: has none.") for name in FILTERS),
+            OpenApiParameter(
+                "group_by", str, many=True, enum=list(GROUPS), description="A row for each; also by comma."
+            ),
+            *(OpenApiParameter(name, str, description=ONE_OF) for name in FILTERS),
         ],
         responses=CostSummary,
     )

@@ -17,6 +17,8 @@ KEYSET = Keyset({"day": "day", "proven_at": "proven_at"})
 
 
 class CoverageList(ListView):
+    """Days that were compared with Vapi, and with what outcome."""
+
     required_scopes = {"GET": Scope.RUNS_READ}
     required_permissions = {"GET": "sessions_app.view_coverage"}
     rows = Coverage.objects

@@ -34,6 +34,8 @@ COLUMNS = (
 
 
 class EditList(ListView):
+    """Corrections on their way to Vapi and those that have ended, the newest first."""
+
     required_scopes = {"GET": Scope.SESSIONS_READ}
     required_permissions = {"GET": "sessions_app.view_edit"}
     rows = Edit.objects
@@ -55,6 +57,8 @@ class EditList(ListView):
 
 
 class EditDetail(RestView):
+    """One edit: where it stands, and why."""
+
     required_scopes = {"GET": Scope.SESSIONS_READ}
     required_permissions = {"GET": "sessions_app.view_edit"}
 

@@ -23,6 +23,7 @@ from sessions_app.models import Organization
 from sessions_app.models.keyset import BadCursor, BadOrdering, Keyset, KeysetPage
 from sessions_app.models.runs import Stream
 from sessions_app.models.scopes import ScopedQuerySet
+from sessions_app.search.parameters import ListFilter
 from sessions_app.search.strict import StrictFilterSet
 from sessions_app.vapi.times import format_time
 
@@ -33,7 +34,10 @@ COMPLETE_AS_OF, PROVEN_THROUGH = "Vapiadmin-Complete-As-Of", "Vapiadmin-Proven-T
 
 
 class ListView(RestView):
-    """GET answers {results, next, previous}: one query for the organizations, one or two for the page."""
+    """Rows by page: {results, next, previous}. One query for the organizations, one or two for the page.
+
+    The docstring of a list is what the OpenAPI document says of it.
+    """
 
     # The model's manager, which is a ScopedQuerySet too.
     rows: ClassVar[Any]
@@ -160,18 +164,19 @@ def list_parameters(filter_set: type[StrictFilterSet], keyset: Keyset) -> list[O
     own = [
         OpenApiParameter("limit", int, description=f"1 to {MAX_LIMIT}, {DEFAULT_LIMIT} if not given."),
         OpenApiParameter("cursor", str, description="From `next` or `previous`."),
-        OpenApiParameter("ordering", str, enum=orderings),
+        OpenApiParameter("ordering", str, enum=orderings, description="With - the greatest or newest first."),
     ]
     filters = [
-        OpenApiParameter(name, OpenApiTypes.STR, description=_about(name, item))
+        OpenApiParameter(name, OpenApiTypes.STR, description=_about(item))
         for name, item in sorted(filter_set.base_filters.items())
     ]
     return own + filters
 
 
-def _about(name: str, item: Any) -> str:
-    about = (type(item).__doc__ or "").strip().split("\n")[0]
-    return about if "__" not in name else f"{about} ({name.rpartition('__')[2]})"
+def _about(item: Any) -> str:
+    about = item.about if isinstance(item.about, str) else item.about[item.lookup_expr]
+    choices = item.extra.get("choices", ()) if isinstance(item, ListFilter) else ()
+    return f"{about} {', '.join(map(str, choices))}." if choices else about
 
 
 def columns_of(model: type[Model], names: Sequence[str]) -> tuple[str, ...]:

@@ -34,12 +34,15 @@ class ScopePermission(BasePermission):
     A method that is not named may be used by nobody. One that the view does not have at all is answered by 405.
     """
 
+    message = "You lack the right to do this."
+
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.method not in view.allowed_methods:
             return SignedIn().has_permission(request, view)
         method = "GET" if request.method == "HEAD" else str(request.method)
         scope = getattr(view, "required_scopes", {}).get(method)
         if isinstance(request.auth, ApiToken):
+            self.message = f"This token lacks the scope {scope}." if scope else "No token may do this."
             return scope is not None and scope in request.auth.scopes
         permission = getattr(view, "required_permissions", {}).get(method) or PERMISSIONS.get(scope or "")
         return permission is not None and request.user.is_active and request.user.has_perm(permission)

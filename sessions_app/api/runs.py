@@ -19,6 +19,8 @@ KEYSET = Keyset({"started_at": "started_at"})
 
 
 class SyncRunList(ListView):
+    """Pulls from Vapi, the newest first: what each has read, stored and put aside."""
+
     required_scopes = {"GET": Scope.RUNS_READ}
     rows = SyncRun.objects
     filter_set = SyncRunFilterSet

@@ -27,6 +27,8 @@ class _OfSession(ListView):
 
 
 class SessionChats(_OfSession, chats.ChatList):
+    """The chats of one session."""
+
     @extend_schema(
         operation_id="sessions_chats",
         parameters=list_parameters(ChatFilterSet, CHAT_ORDERS),
@@ -37,6 +39,8 @@ class SessionChats(_OfSession, chats.ChatList):
 
 
 class SessionCosts(_OfSession, cost_lines.CostLineList):
+    """The cost lines of one session, those of its chats included."""
+
     @extend_schema(
         operation_id="sessions_costs",
         parameters=list_parameters(CostLineFilterSet, COST_LINE_ORDERS),
@@ -47,6 +51,8 @@ class SessionCosts(_OfSession, cost_lines.CostLineList):
 
 
 class SessionEdits(_OfSession, edits.EditList):
+    """The edits of one session."""
+
     @extend_schema(
         operation_id="sessions_edits",
         parameters=list_parameters(EditFilterSet, edits.KEYSET),

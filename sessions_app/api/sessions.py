@@ -61,6 +61,8 @@ _IF_MATCH = OpenApiParameter("If-Match", str, "header", required=True, descripti
 
 
 class SessionList(ListView):
+    """Sessions, the newest first, without their payloads."""
+
     required_scopes = {"GET": Scope.SESSIONS_READ, "POST": Scope.SESSIONS_WRITE}
     rows = Session.objects
     filter_set = SessionFilterSet

@@ -38,6 +38,7 @@ from sessions_app.search.box import (
 )
 from sessions_app.search.parameters import (
     NONE,
+    DayFilter,
     FailedToolsFilter,
     IndexedTextFilter,
     ListFilter,
@@ -57,9 +58,9 @@ class WordsFilter(django_filters.CharFilter):
     """Rows that a text finds, as `found` says."""
 
     def __init__(
-        self, *args: Any, found: Callable[[QuerySet[Any], str], QuerySet[Any]], **options: Any
+        self, *args: Any, found: Callable[[QuerySet[Any], str], QuerySet[Any]], about: str, **options: Any
     ) -> None:
-        self.found = found
+        self.found, self.about = found, about
         super().__init__(*args, max_length=1000, **options)
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
@@ -77,6 +78,9 @@ class NumberField(forms.CharField):
 
 
 class NumberPartFilter(django_filters.Filter):
+    """Part of a customer's number, however it is written."""
+
+    about = "Part of the number: three digits or more, however they are written."
     field_class = NumberField
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
@@ -85,6 +89,8 @@ class NumberPartFilter(django_filters.Filter):
 
 class NumberFilter(TextFilter):
     """A customer's number as it stands; its digits lead to it by index."""
+
+    about = "Exactly this number, as Vapi writes it."
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         if not value:
@@ -98,6 +104,10 @@ class NumberFilter(TextFilter):
 class EditStateFilter(ListFilter):
     """Sessions with an edit in one of these states."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.about = "With an edit that is one of"
+
     def filter(self, qs: QuerySet[Any], value: Collection[str]) -> QuerySet[Any]:
         if not value:
             return qs
@@ -106,6 +116,8 @@ class EditStateFilter(ListFilter):
 
 class PersonFilter(ValueFilter):
     """Rows of one person, by user name; asked for first and by itself, so that the rows' own index can be used."""
+
+    about = "A person's user name; `none` for rows that nobody made."
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         if not value:
@@ -119,8 +131,20 @@ class PersonFilter(ValueFilter):
 class FieldFilter(ListFilter):
     """Rows that speak of one of these fields."""
 
+    about = "Edits of one of these fields, by comma."
+
     def filter(self, qs: QuerySet[Any], value: Collection[str]) -> QuerySet[Any]:
         return qs.filter(**{f"{self.field_name}__has_any_keys": list(value)}) if value else qs
+
+
+_SAID = "Words that were said in it, all of them; the last may be a word's beginning."
+_SOUGHT_IN_SESSIONS = (
+    "What the search box finds: an id or its beginning, a customer's name, e-mail or part of a number, the session's"
+    " name, or words that were said."
+)
+_SOUGHT_IN_CHATS = (
+    "What the search box finds: an id or its beginning, the chat's name, or words that were said."
+)
 
 
 def _texts(*columns: str) -> dict[str, django_filters.Filter]:
@@ -160,8 +184,8 @@ class SessionFilterSet(StrictFilterSet):
 
     organization = OrganizationFilter()
     # What is found by words is weighed against the rows of the organizations asked for, so it comes next.
-    q = WordsFilter(found=_words_in_sessions, label="words said")
-    search = WordsFilter(found=search_sessions, label="search")
+    q = WordsFilter(found=_words_in_sessions, about=_SAID, label="words said")
+    search = WordsFilter(found=search_sessions, about=_SOUGHT_IN_SESSIONS, label="search")
     customer_number = NumberFilter(field_name="customer_number")
     customer_number__contains = NumberPartFilter(label="customer number contains")
     missing = MissingFilter(label="missing at Vapi")
@@ -184,8 +208,8 @@ class ChatFilterSet(StrictFilterSet):
     """What the list of chats takes."""
 
     organization = OrganizationFilter()
-    q = WordsFilter(found=_words_in_chats, label="words said")
-    search = WordsFilter(found=search_chats, label="search")
+    q = WordsFilter(found=_words_in_chats, about=_SAID, label="words said")
+    search = WordsFilter(found=search_chats, about=_SOUGHT_IN_CHATS, label="search")
     missing = MissingFilter(label="missing at Vapi")
     failed_tools = FailedToolsFilter(label="has failed tool calls")
 
@@ -266,9 +290,9 @@ class CoverageFilterSet(StrictFilterSet):
     organization = OrganizationFilter()
     stream = ListFilter(choices=(Stream.SESSIONS, Stream.CHATS), field_name="stream")
     state = ListFilter(choices=CoverageState.values, field_name="state")
-    day = django_filters.DateFilter(field_name="day")
-    day__gte = django_filters.DateFilter(field_name="day", lookup_expr="gte")
-    day__lte = django_filters.DateFilter(field_name="day", lookup_expr="lte")
+    day = DayFilter(field_name="day")
+    day__gte = DayFilter(field_name="day", lookup_expr="gte")
+    day__lte = DayFilter(field_name="day", lookup_expr="lte")
 
     class Meta:
         model = Coverage

@@ -15,6 +15,8 @@ from sessions_app.search.strict import OrganizationFilter, StrictFilterSet
 class InForceFilter(YesNoFilter):
     """Holds that were not released, or those that were."""
 
+    about = "true: not released; false: released."
+
     def filter(self, qs: QuerySet[Any], value: bool | None) -> QuerySet[Any]:
         return qs if value is None else qs.filter(released_at__isnull=value)
 

@@ -1,4 +1,7 @@
-"""Owns the kinds of filter parameters: lists, moments, dollars, parts of text. Knows no table."""
+"""Owns the kinds of filter parameters: lists, moments, dollars, parts of text. Knows no table.
+
+What each is to whoever asks stands in its `about`, by lookup where it has several: REST's documentation shows it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from sessions_app.search.readings import Reading, narrow
 # In a comma list: rows that have none.
 NONE = "none"
 _LONGEST_TEXT = 1000
+About = str | Mapping[str, str]
+ONE_OF = "One of these, by comma; `none` for rows that have none."
 _WORDS_OF_BOUND = {"gt": "after", "gte": "from", "lt": "before", "lte": "up to"}
 
 
@@ -52,7 +57,13 @@ class ListField(forms.CharField):
 class ListFilter(django_filters.Filter):
     """Rows whose column is one of a comma list; `none` stands for rows that have none."""
 
+    about: About = ONE_OF
     field_class = ListField
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.extra.get("choices"):
+            self.about = "One or more of"
 
     def filter(self, qs: QuerySet[Any], value: Sequence[str]) -> QuerySet[Any]:
         if not value:
@@ -66,6 +77,8 @@ class ListFilter(django_filters.Filter):
 class ValueFilter(django_filters.CharFilter):
     """Rows whose column is this one value, which may hold a comma; `none` stands for rows that have none."""
 
+    about: About = "This value; `none` for rows that have none."
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, max_length=_LONGEST_TEXT, **options)
 
@@ -75,6 +88,8 @@ class ValueFilter(django_filters.CharFilter):
 
 class NumberListFilter(ListFilter):
     """A comma list of whole numbers."""
+
+    about = "One of these whole numbers, by comma."
 
     class _Field(ListField):
         def clean(self, value: Any) -> Any:
@@ -88,6 +103,8 @@ class NumberListFilter(ListFilter):
 
 class TextFilter(django_filters.CharFilter):
     """Text to be equal to, or with the lookup icontains a part of it in either case."""
+
+    about: About = {"exact": "Exactly this text.", "icontains": "A part of it, in upper or lower case."}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, max_length=_LONGEST_TEXT, **options)
@@ -140,6 +157,12 @@ class MomentField(forms.CharField):
 class MomentFilter(django_filters.Filter):
     """A bound in time."""
 
+    about: About = {
+        "gt": "After this time, or after this day.",
+        "gte": "From this time or day on.",
+        "lt": "Before this time or day.",
+        "lte": "Up to this time, or up to the end of this day.",
+    }
     field_class = MomentField
 
     def __init__(self, *args: Any, lookup_expr: str, **options: Any) -> None:
@@ -160,6 +183,12 @@ class UsdInput(forms.DecimalField):
 class UsdFilter(django_filters.Filter):
     """A bound in dollars, up to 12 decimal places."""
 
+    about: About = {
+        "gt": "More dollars than this.",
+        "gte": "This many dollars or more.",
+        "lt": "Fewer dollars than this.",
+        "lte": "This many dollars or fewer.",
+    }
     field_class = UsdInput
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -169,18 +198,23 @@ class UsdFilter(django_filters.Filter):
 class YesNoFilter(django_filters.TypedChoiceFilter):
     """true or false."""
 
+    about: About = "true or false."
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(
             *args,
             choices=[("true", "yes"), ("false", "no")],
             coerce=lambda value: value == "true",
             empty_value=None,
+            error_messages={"invalid_choice": "Enter true or false."},
             **options,
         )
 
 
 class MissingFilter(YesNoFilter):
     """Rows that Vapi no longer has, or those that it has."""
+
+    about = "true: Vapi no longer has it; false: it has."
 
     def filter(self, qs: QuerySet[Any], value: bool | None) -> QuerySet[Any]:
         return qs if value is None else qs.filter(missing_since__isnull=not value)
@@ -189,10 +223,18 @@ class MissingFilter(YesNoFilter):
 class FailedToolsFilter(YesNoFilter):
     """Rows in which a tool call failed, or none did."""
 
+    about = "true: a tool call in it failed; false: none did."
+
     def filter(self, qs: QuerySet[Any], value: bool | None) -> QuerySet[Any]:
         if value is None:
             return qs
         return qs.filter(failed_tool_count__gt=0) if value else qs.filter(failed_tool_count=0)
+
+
+class DayFilter(django_filters.DateFilter):
+    """A day, or a bound of days."""
+
+    about: About = {"exact": "This day.", "gte": "From this day on.", "lte": "Up to and with this day."}
 
 
 def bounds(kind: type[django_filters.Filter], column: str) -> dict[str, django_filters.Filter]:

@@ -27,6 +27,8 @@ _LIST_FIELDS = (ListField,)
 class OrganizationFilter(ListFilter):
     """Organizations by slug, asked for first and by themselves, so that the rows' own index can be used."""
 
+    about = "Organizations by slug, by comma."
+
     def filter(self, qs: QuerySet[Any], value: Collection[str]) -> QuerySet[Any]:
         if not value:
             return qs

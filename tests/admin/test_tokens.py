@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import re
 from uuid import uuid4
 
+import pytest
 from django.test import Client
 
 from sessions_app.models import ApiToken, Organization
@@ -50,3 +52,20 @@ def test_a_revoked_token_opens_nothing(admin_client: Client, organization: Organ
     assert "revoked" in page
     program = Client(headers={"Authorization": f"Bearer {text}"})
     assert program.get("/api/v1/sessions/").status_code == 401
+
+
+@pytest.mark.parametrize("scope", ["sessions:read", "costs:read", "runs:read", "holds:write"])
+def test_what_a_new_token_is_tried_with_works(
+    admin_client: Client, organization: Organization, scope: str
+) -> None:
+    form = {"name": "Warehouse", "scopes": [scope], "lifetime": "30", "submission_key": str(uuid4())}
+    page = admin_client.post(f"{URL}add/", form).content.decode()
+    command = re.search(r'curl -H "Authorization: (.+?)" "http://testserver(.+?)"</pre>', html.unescape(page))
+    assert command
+    program = Client(headers={"Authorization": command[1]})
+    assert program.get(html.unescape(command[2])).status_code == 200
+
+
+def test_a_token_that_reads_nothing_is_shown_without_an_example(admin_client: Client) -> None:
+    form = {"name": "W", "scopes": ["sessions:write"], "lifetime": "30", "submission_key": str(uuid4())}
+    assert "curl" not in admin_client.post(f"{URL}add/", form).content.decode()
