@@ -16,12 +16,15 @@ from django.urls import URLPattern, path
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from sessions_app import tasks
-from sessions_app.mirror.customers import WAYS, chats_of, sessions_of
+from sessions_app.admin.lookalikes import nobody_has, similar_numbers
+from sessions_app.mirror.customers import NUMBER, WAYS, chats_of, sessions_of
 from sessions_app.mirror.erasing import request_erasure
 from sessions_app.mirror.holds import customer_holds, held_sessions, holds_customer
 from sessions_app.models import Erasure, Organization
+from sessions_app.models.forgetting import ErasureState
 
 _SHOWN = 50
+_UNDER_WAY = (ErasureState.QUEUED, ErasureState.RUNNING)
 
 
 class ErasureForm(forms.Form):
@@ -53,28 +56,33 @@ def erasures_page(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("sessions_app.erase_customer"):
         raise PermissionDenied
     form = ErasureForm(request.POST or None, request=request)
-    found = None
+    found: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
         if constant_time_compare(request.POST.get("confirmed", ""), _mark(form.cleaned_data)):
             return _keep(request, form.cleaned_data)
-        found = _preview(form.cleaned_data)
+        found = _preview(request, form.cleaned_data)
     rows = Erasure.objects.visible_to(request.user).select_related("organization", "author")
+    erasures = list(rows[:_SHOWN])
     context = {
         **admin.site.each_context(request),
         "title": "Erasures",
         "form": form,
         "found": found,
         "mark": _mark(form.cleaned_data) if found else "",
-        "erasures": rows[:_SHOWN],
+        "erasures": erasures,
+        "is_under_way": any(erasure.state in _UNDER_WAY for erasure in erasures),
     }
     return TemplateResponse(request, "admin/erasing/page.html", context)
 
 
-def _preview(asked: dict[str, Any]) -> dict[str, Any]:
+def _preview(request: HttpRequest, asked: dict[str, Any]) -> dict[str, Any]:
     organization, by, value = asked["organization"], asked["by"], asked["value"]
     sessions = sessions_of(organization, by, value)
+    count = sessions.count()
+    similar = similar_numbers(request.user, organization, value) if by == NUMBER and not count else []
     return {
-        "sessions": sessions.count(),
+        "nobody": "" if count else nobody_has(value, similar),
+        "sessions": count,
         "chats": chats_of(sessions).count(),
         "held": sessions.filter(held_sessions("pk")).count(),
         "keeps_all": [hold for hold in customer_holds(organization) if holds_customer(hold, by, value)],

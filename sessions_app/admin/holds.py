@@ -18,6 +18,8 @@ from django.views.decorators.http import require_POST
 
 from sessions_app.admin.filters import Choice, Control
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
+from sessions_app.admin.lookalikes import nobody_has, similar_numbers
+from sessions_app.mirror.customers import NUMBER
 from sessions_app.mirror.holds import LONGEST_VALUE, release_hold, set_hold
 from sessions_app.models import LegalHold, Organization
 from sessions_app.models.forgetting import HoldBy
@@ -120,7 +122,13 @@ class LegalHoldAdmin(ListAdmin):
         except ValidationError as error:
             form.add_error(None, error)
             return None
-        messages.success(request, "Held from now on: neither pruned nor erased.")
+        if hold.held.exists():
+            messages.success(request, "Held from now on: neither pruned nor erased.")
+        else:
+            similar = (
+                similar_numbers(request.user, hold.organization, hold.value) if hold.by == NUMBER else []
+            )
+            messages.warning(request, f"This holds nothing yet. {nobody_has(hold.value, similar)}")
         return hold
 
     def change_view(

@@ -13,6 +13,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, U
 from sessions_app.mirror.connection import DEFAULT_SLUG
 from sessions_app.models import Organization
 
+# Of a shorter goal every page would say that data are old, however well all goes.
+LEAST_GOAL_SECONDS = 120
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVER = "Empty: for ever."
 # Each with its label and what is said below it.
@@ -124,6 +126,14 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
         if parts.scheme == "http" and host not in _LOOPBACK:
             raise ValidationError("The key travels with every request: use https.")
         return address
+
+    def clean_freshness_goal_seconds(self) -> int:
+        seconds = int(self.cleaned_data["freshness_goal_seconds"])
+        if seconds < LEAST_GOAL_SECONDS:
+            raise ValidationError(
+                f"Enter {LEAST_GOAL_SECONDS} or more: Vapi is asked once a minute for what has changed."
+            )
+        return seconds
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

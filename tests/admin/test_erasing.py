@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from sessions_app.mirror.erasing import run_erasure
+from sessions_app.mirror.erasing import request_erasure, run_erasure
+from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import Erasure, Organization, Session
 from sessions_app.vapi.payloads import parse_session
@@ -44,7 +45,7 @@ def test_it_is_shown_first_and_erased_once_confirmed(
     assert mark
     other = {"value": "+4930123456", "again": "+4930123456"}
     page = admin_client.post(PAGE, asked(confirmed=mark[1], **other)).content.decode()
-    assert "Found here: 0 sessions" in page
+    assert "Nobody here has exactly “+4930123456”." in page
     assert not Erasure.objects.exists()
 
     admin_client.post(PAGE, asked(confirmed=mark[1]), follow=True)
@@ -73,3 +74,32 @@ def test_administrators_may(
     administrator: Any, sign_in: Callable[..., Client], organization: Organization
 ) -> None:
     assert sign_in(administrator).get(PAGE).status_code == 200
+
+
+def test_a_number_that_nobody_has_is_told_from_the_one_that_may_be_meant(
+    admin_client: Client, asked: Callable[..., dict[str, Any]]
+) -> None:
+    page = admin_client.post(PAGE, asked(value="0151 999 88877", again="0151 999 88877")).content.decode()
+    assert f"Nobody here has exactly “0151 999 88877”. Did you mean {NUMBER}?" in page
+    assert "Erase what there is all the same" in page
+    assert "Erase for good" not in page
+
+
+def test_a_held_customer_is_not_offered_to_be_erased(
+    admin_client: Client, asked: Callable[..., dict[str, Any]], organization: Organization
+) -> None:
+    form = asked()
+    set_hold(organization, "number", NUMBER, "a case", "ada")
+    page = admin_client.post(PAGE, form).content.decode()
+    assert "nothing of theirs is erased until it is released" in page
+    assert 'name="confirmed"' not in page
+
+
+def test_an_erasure_under_way_is_followed(
+    admin_client: Client, asked: Callable[..., dict[str, Any]], organization: Organization
+) -> None:
+    asked()
+    erasure = request_erasure(organization, "number", NUMBER, "asked", at_vapi=False)
+    assert 'hx-trigger="every 2s"' in admin_client.get(PAGE).content.decode()
+    run_erasure(erasure.pk)
+    assert 'hx-trigger="every 2s"' not in admin_client.get(PAGE).content.decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -129,3 +130,27 @@ def test_the_list_asks_the_same_for_many(ops_client: Client, organization: Organ
     assert counts[0] == counts[1]
     assert "s40-39" in ops_client.get(f"{LIST}?in_force=true").content.decode()
     assert "s40-39" not in ops_client.get(f"{LIST}?in_force=false").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("by", "value", "words"),
+    [
+        (
+            "number",
+            "0151 999 88877",
+            "Nobody here has exactly “0151 999 88877”. Did you mean +4915199988877?",
+        ),
+        ("number", "+1999", "Nobody here has exactly “+1999”."),
+        ("email", "nobody@example.org", "Nobody here has exactly “nobody@example.org”."),
+    ],
+)
+def test_a_hold_that_holds_nothing_says_so(
+    admin_client: Client, organization: Organization, by: str, value: str, words: str
+) -> None:
+    mirror_session(organization, customer=ADA)
+    page = admin_client.post(
+        f"{LIST}add/", asked(organization, by=by, value=value), follow=True
+    ).content.decode()
+    assert f"This holds nothing yet. {words}" in html.unescape(page)
+    assert "Held from now on" not in page
+    assert LegalHold.objects.count() == 1

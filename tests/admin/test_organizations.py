@@ -147,3 +147,14 @@ def test_the_write_mode_is_on_the_header_of_every_page(
 ) -> None:
     for address in ("/admin/sessions_app/session/", "/admin/sessions_app/edit/", "/admin/password_change/"):
         assert "Writing is on" in editor_client.get(address).content.decode()
+
+
+def test_data_cannot_be_asked_to_be_fresher_than_vapi_is_asked(
+    admin_client: Client, stored: Organization
+) -> None:
+    for seconds in ("0", "119"):
+        page = admin_client.post(f"{URL}{stored.pk}/change/", typed(stored, freshness_goal_seconds=seconds))
+        assert "Enter 120 or more" in page.content.decode()
+    admin_client.post(f"{URL}{stored.pk}/change/", typed(stored, freshness_goal_seconds="120"))
+    stored.refresh_from_db()
+    assert stored.freshness_goal_seconds == 120
