@@ -43,8 +43,10 @@ def cost_page(request: HttpRequest) -> HttpResponseBase:
     wants_csv = parameters.pop("format", []) == ["csv"]
     organizations = organizations_of(request.user)
     query, chosen, errors = _read_query(parameters, organizations)
+    if wants_csv and errors:
+        return HttpResponse("; ".join(errors), status=400, content_type="text/plain; charset=utf-8")
     if wants_csv:
-        return _csv(request, query, chosen) if not errors else HttpResponse("; ".join(errors), status=400)
+        return _csv(request, query, chosen)
     context = {
         **admin.site.each_context(request),
         "title": "Costs",

@@ -19,6 +19,7 @@ from sessions_app.models import Organization, RemoteName, Watermark
 from tests.costs.amounts import NOON, line, make_organization, reported, store
 
 MARCH = "?day__gte=2026-03-01&day__lte=2026-03-31"
+MARKUP = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
@@ -108,6 +109,16 @@ def test_a_parameter_that_is_not_understood_is_said(ops_client: Client, acme: Or
 
     assert response.status_code == 400
     assert "colour: Unknown parameter." in response.content.decode()
+
+
+@pytest.mark.parametrize("query", [{MARKUP: "1"}, {"organization": MARKUP}])
+def test_a_csv_that_is_not_understood_is_answered_as_plain_text(
+    ops_client: Client, acme: Organization, query: dict[str, str]
+) -> None:
+    response = ops_client.get("/admin/costs/", {"format": "csv", **query})
+
+    assert response.status_code == 400
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_names_are_written_as_text(ops_client: Client, acme: Organization) -> None:
