@@ -89,7 +89,7 @@ def assistant_table(report: Report, lists: Lists) -> Table:
         title = row.names.get("assistant_id", "")
         return (title or remote_id or "No assistant"), (remote_id if title else "")
 
-    return _table("assistant_id", "By assistant", report, lists, _PARENTS, name)
+    return _table("assistant_id", "By assistant", report, lists, _columns_of(report), name)
 
 
 def kind_table(report: Report, lists: Lists) -> Table:
@@ -113,10 +113,14 @@ def day_table(report: Report, lists: Lists) -> Table:
         day = row.group["day"]
         return (date_format(day, "F Y"), "") if by_month(report) else (date_format(day, "D j M Y"), "")
 
-    columns = [replace(column, has_share=False) for column in _PARENTS]
+    columns = [replace(column, has_share=False) for column in _columns_of(report)]
     title = "By month" if by_month(report) else "By day"
     rows = join_months(report) if by_month(report) else report.rows
     return _table("day", title, replace(report, rows=tuple(rows)), lists, columns, name, limit=1000)
+
+
+def _columns_of(report: Report) -> list[_Column]:
+    return _PARENTS if report.has_reported else _KINDS
 
 
 def _table(
