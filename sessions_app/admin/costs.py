@@ -73,7 +73,7 @@ def _read_query(
 ) -> tuple[CostQuery, tuple[Organization, ...], list[str]]:
     """Return what is asked for, of which organizations, and what could not be read of it."""
     parameters = {name: values for name, values in parameters.items() if any(values)}
-    slugs = {slug for text in parameters.get("organization", ()) for slug in text.split(",")}
+    slugs = {slug.strip() for text in parameters.get("organization", ()) for slug in text.split(",")} - {""}
     chosen = tuple(each for each in organizations if not slugs or each.slug in slugs)
     today = today_in(chosen or organizations)
     try:

@@ -104,6 +104,19 @@ def test_the_page_says_what_is_not_included_and_how_complete_it_is(
     assert "complete as of <time" in page(ops_client).content.decode()
 
 
+@pytest.mark.parametrize(("asked", "total"), [("a,b", "$5"), ("a, b", "$5"), ("a,", "$2"), (",", "$5")])
+def test_organizations_are_chosen_by_a_list_however_it_is_spaced(
+    ops_client: Client, db: None, asked: str, total: str
+) -> None:
+    first, second = make_organization("a"), make_organization("b")
+    store(first, reported(first, "2"))
+    store(second, reported(second, "3", parent="s2"))
+
+    (session,) = page(ops_client, f"{MARCH}&organization={asked}").context["totals"]
+
+    assert session["total"].exact == total
+
+
 def test_a_parameter_that_is_not_understood_is_said(ops_client: Client, acme: Organization) -> None:
     response = ops_client.get("/admin/costs/?colour=<b>red</b>&day__gte=x")
 
