@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from io import StringIO
 from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
 
-from sessions_app.models import Organization
+from sessions_app.edits import trail
+from sessions_app.models import BulkEdit, Edit, Organization
 from tests.search.rows import make_session
 
 URL = "/admin/sessions_app/session/"
@@ -77,3 +80,38 @@ def test_rows_of_the_day_before_stay_out(editor_client: Client, organization: Or
 
     assert "that-day" in page
     assert "day-before" not in page
+
+
+@pytest.fixture
+def two(organization: Organization) -> None:
+    make_session(organization, "first", status="active")
+    make_session(organization, "second", status="completed")
+    make_session(organization, "third", status="odd")
+
+
+def test_a_repeated_filter_means_each_of_its_values(editor_client: Client, two: None) -> None:
+    page = body(editor_client, "status=active&status=completed")
+
+    assert "/session/first/" in page
+    assert "/session/second/" in page
+    assert "/session/third/" not in page
+
+
+def test_all_that_match_are_those_that_the_list_shows(ops_client: Client, two: None) -> None:
+    form = {"all": "1", "query": "status=active&status=completed", "change": "name", "name": "x"}
+
+    page = ops_client.post("/admin/sessions_app/bulkedit/choose/", form)
+
+    assert page.status_code in (200, 302)
+    assert BulkEdit.objects.get().selection == {"ids": ["first", "second"]}
+
+
+def test_the_export_of_the_audit_has_what_its_list_shows(admin_client: Client, two: None) -> None:
+    for state in ("queued", "applied", "failed"):
+        edit = Edit.objects.create(organization=Organization.objects.get(), session_id="first", state=state)
+        trail.record(edit, actor="x")
+
+    export = admin_client.get("/admin/sessions_app/edittransition/export/?state=queued&state=failed")
+
+    rows = csv.DictReader(StringIO(export.getvalue().decode()))
+    assert [row["state"] for row in rows] == ["queued", "failed"]
