@@ -132,6 +132,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sessions_app.addresses.AddressMiddleware",
     "sessions_app.admin.presence.PresenceMiddleware",
 ]
 ROOT_URLCONF = "vapiadmin.urls"

@@ -38,7 +38,8 @@ def read_choice(request: HttpRequest) -> Choice:
         if errors:
             raise ValidationError("The filter is not understood. Choose in the list again.")
     else:
-        rows = rows.filter(pk__in=request.POST.getlist("id")[:_MOST_TICKED])
+        ids = [text for text in request.POST.getlist("id") if "\x00" not in text]
+        rows = rows.filter(pk__in=ids[:_MOST_TICKED])
     return Choice(*bulks.choose(rows))
 
 

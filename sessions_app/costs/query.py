@@ -70,6 +70,8 @@ def parse_query(parameters: Mapping[str, Sequence[str]], today: date, slugs: Col
         for name in FILTERS
         if (values := _values(parameters.get(name, ()), split=name not in SINGLE))
     }
+    odd = [name for name, values in filters.items() if "\x00" in "".join(values)]
+    errors |= dict.fromkeys(odd, "No row has a NUL there.")
     for source in filters.get("source", ()):
         if source not in Source.values:
             errors["source"] = "Not a source: choose session or chat."
