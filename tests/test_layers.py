@@ -12,6 +12,7 @@ from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
 NETWORK = {"requests", "urllib3", "urllib", "http", "redis"}
+ANSWERS = {"HttpResponse", "HttpResponseBadRequest", "HttpResponseForbidden", "StreamingHttpResponse"}
 PROJECT = [*ROOT.glob("sessions_app/**/*.py"), *ROOT.glob("vapiadmin/*.py")]
 
 
@@ -45,6 +46,18 @@ def test_modules_are_named_for_what_they_own() -> None:
 def test_module_says_what_it_owns(path: Path) -> None:
     text = path.read_text()
     assert not text.strip() or "migrations" in path.parts or ast.get_docstring(ast.parse(text)), path
+
+
+@pytest.mark.parametrize("path", PROJECT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_answer_with_words_says_what_they_are(path: Path) -> None:
+    """Else they are a page, whatever they hold."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and node.args and _name_of(node.func) in ANSWERS:
+            assert "content_type" in {keyword.arg for keyword in node.keywords}, f"{path}:{node.lineno}"
+
+
+def _name_of(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _imported(path: Path) -> set[str]:

@@ -133,6 +133,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sessions_app.addresses.AddressMiddleware",
     "sessions_app.admin.presence.PresenceMiddleware",
 ]
 ROOT_URLCONF = "vapiadmin.urls"
@@ -259,7 +260,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["sessions_app.api.permissions.ScopePermission"],
     "DEFAULT_RENDERER_CLASSES": ["sessions_app.api.rendering.ExactJSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["sessions_app.api.parsing.StorableJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "sessions_app.api.openapi.RestSchema",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

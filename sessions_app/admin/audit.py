@@ -16,7 +16,7 @@ from django.urls import URLPattern, path
 
 from sessions_app.admin.changes import FIELD_LABELS
 from sessions_app.admin.filters import Choice, Control, date_range
-from sessions_app.admin.lists import OWN_PARAMETERS, Column, ListAdmin
+from sessions_app.admin.lists import OWN_PARAMETERS, Column, ListAdmin, read_values
 from sessions_app.costs.export import as_cell
 from sessions_app.models import ApiToken, EditTransition
 from sessions_app.models.edits import EditState
@@ -87,7 +87,7 @@ class AuditAdmin(ListAdmin):
         """What the list shows under the same filters, whole, one line for each field."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        asked = {name: value for name, value in request.GET.dict().items() if value.strip()}
+        asked = read_values(self.filterset_class, request.GET)
         for name in OWN_PARAMETERS:
             asked.pop(name, None)
         rows, errors = self.filter_rows(self.get_queryset(request), asked)

@@ -23,6 +23,7 @@ from sessions_app import tasks
 from sessions_app.admin.bulk_choosing import UNITS, describe_outlook, read_choice, read_fields
 from sessions_app.admin.filters import Choice, Control, date_range
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
+from sessions_app.admin.typed_text import typed_text
 from sessions_app.edits import bulk as bulks
 from sessions_app.models import BulkEdit, Organization
 from sessions_app.models.bulks import DELETE, BulkState
@@ -274,4 +275,4 @@ def _person(request: HttpRequest) -> User:
 
 
 def _reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "")[:_LONGEST_REASON]
+    return typed_text(request, "reason", _LONGEST_REASON)

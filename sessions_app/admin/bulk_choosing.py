@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 
-from sessions_app.admin.lists import OWN_PARAMETERS, filter_strictly
+from sessions_app.admin.lists import OWN_PARAMETERS, filter_strictly, read_values
 from sessions_app.admin.pretty import pretty_json
 from sessions_app.edits import bulk as bulks
 from sessions_app.models import BulkEdit, Organization, Session
@@ -32,13 +32,14 @@ def read_choice(request: HttpRequest) -> Choice:
     """Return the chosen sessions, of one organization. Raises ValidationError."""
     rows: QuerySet[Session] = Session.objects.visible_to(request.user)
     if "all" in request.POST:
-        given: dict[str, str] = QueryDict(request.POST.get("query", "")).dict()
-        asked = {name: text for name, text in given.items() if text.strip() and name not in OWN_PARAMETERS}
+        given = read_values(SessionFilterSet, QueryDict(request.POST.get("query", "")))
+        asked = {name: text for name, text in given.items() if name not in OWN_PARAMETERS}
         rows, errors = filter_strictly(SessionFilterSet, rows, asked)
         if errors:
             raise ValidationError("The filter is not understood. Choose in the list again.")
     else:
-        rows = rows.filter(pk__in=request.POST.getlist("id")[:_MOST_TICKED])
+        ids = [text for text in request.POST.getlist("id") if "\x00" not in text]
+        rows = rows.filter(pk__in=ids[:_MOST_TICKED])
     return Choice(*bulks.choose(rows))
 
 

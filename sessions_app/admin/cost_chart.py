@@ -21,6 +21,8 @@ def describe_chart(report: Report, lists: Lists) -> dict[str, Any]:
     buckets = list(dict.fromkeys(bucket_of(report, day) for day in report.query.period.days()))
     sources = [source for source in Source if any(key[1] == source for key in found)]
     return {
+        # What the bars can show; without `reported` where that cannot be told apart.
+        "measures": ["reported", "itemized"] if report.has_reported else ["itemized"],
         "labels": [_label(report, bucket) for bucket in buckets],
         "titles": [_title(report, bucket) for bucket in buckets],
         "series": [
@@ -36,14 +38,14 @@ def describe_chart(report: Report, lists: Lists) -> dict[str, Any]:
 
 
 def _bar(lists: Lists, row: Row | None, measure: str) -> dict[str, Any]:
-    if row is None or row.reported is None:
-        return {"usd": 0, "text": "$0", "href": ""}
-    if measure == "reported":
+    if row and measure == "itemized":
+        value, href = row.itemized.cost_usd, lists.itemized(row.itemized)
+        count = count_of(row.itemized.count, "line")
+    elif row and row.reported:
         value, href = row.reported.cost_usd, lists.reported(row.source, row.reported)
         count = count_of(row.reported.count, row.source.value)
     else:
-        value, href = row.itemized.cost_usd, lists.itemized(row.itemized)
-        count = count_of(row.itemized.count, "line")
+        return {"usd": 0, "text": "$0", "href": ""}
     return {"usd": float(value), "text": f"{dollars(value, _places(value))} · {count}", "href": href}
 
 

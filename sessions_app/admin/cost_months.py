@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -47,12 +48,7 @@ def _join(report: Report, bucket: Period, source: Source, rows: list[Row]) -> Ro
         source,
         {"day": bucket.first_day},
         {},
-        Reported(
-            sum((each.cost_usd for each in reported), Decimal(0)),
-            sum(each.count for each in reported),
-            sum(each.without_cost_count for each in reported),
-            links.parents(),
-        ),
+        _join_reported(reported, links) if report.has_reported else None,
         Itemized(
             cost_usd=sum((each.cost_usd for each in itemized), Decimal(0)),
             count=sum(each.count for each in itemized),
@@ -63,4 +59,13 @@ def _join(report: Report, bucket: Period, source: Source, rows: list[Row]) -> Ro
             reasoning_tokens=sum(each.reasoning_tokens for each in itemized),
             query=links.lines(),
         ),
+    )
+
+
+def _join_reported(reported: Sequence[Reported], links: RowLinks) -> Reported:
+    return Reported(
+        sum((each.cost_usd for each in reported), Decimal(0)),
+        sum(each.count for each in reported),
+        sum(each.without_cost_count for each in reported),
+        links.parents(),
     )

@@ -107,7 +107,7 @@ def assistant_table(report: Report, lists: Lists, earlier: Earlier | None, narro
             return narrow({"assistant_id": assistant})
         return narrow({"assistant_id": assistant or NONE, "squad_id": squad or NONE})
 
-    columns = [replace(column, has_change=column.has_share) for column in _PARENTS]
+    columns = [replace(column, has_change=column.has_share) for column in _columns_of(report)]
     title = "By assistant or squad"
     return _table("assistant_id,squad_id", title, report, lists, columns, name, earlier=earlier, href=href)
 
@@ -133,10 +133,14 @@ def day_table(report: Report, lists: Lists) -> Table:
         day = row.group["day"]
         return (date_format(day, "F Y"), "") if by_month(report) else (date_format(day, "D j M Y"), "")
 
-    columns = [replace(column, has_share=False) for column in _PARENTS]
+    columns = [replace(column, has_share=False) for column in _columns_of(report)]
     title = "By month" if by_month(report) else "By day"
     rows = join_months(report) if by_month(report) else report.rows
     return _table("day", title, replace(report, rows=tuple(rows)), lists, columns, name, limit=1000)
+
+
+def _columns_of(report: Report) -> list[_Column]:
+    return _PARENTS if report.has_reported else _KINDS
 
 
 def _table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -18,11 +19,12 @@ from sessions_app.admin.cost_narrowing import list_beginnings, narrowed_address,
 from sessions_app.admin.cost_tables import assistant_table, day_table, kind_table, model_table
 from sessions_app.costs.coverage import Coverage, read_coverage
 from sessions_app.costs.export import iter_csv
-from sessions_app.costs.query import FILTERS, BadQuery, CostQuery, parse_query
+from sessions_app.costs.query import FILTERS, LINE_GROUPS, NONE, BadQuery, CostQuery, parse_query
 from sessions_app.costs.report import (
     INCLUDED,
     NEVER_ADDED,
     Report,
+    Reported,
     Row,
     organizations_of,
     summarize_costs,
@@ -46,8 +48,10 @@ def cost_page(request: HttpRequest) -> HttpResponseBase:
     wants_csv = parameters.pop("format", []) == ["csv"]
     organizations = organizations_of(request.user)
     query, chosen, errors = _read_query(parameters, organizations)
+    if wants_csv and errors:
+        return HttpResponse("; ".join(errors), status=400, content_type="text/plain; charset=utf-8")
     if wants_csv:
-        return _csv(request, query, chosen) if not errors else HttpResponse("; ".join(errors), status=400)
+        return _csv(request, query, chosen)
     coverage = read_coverage(request.user, chosen)
     context = {
         **admin.site.each_context(request),
@@ -59,6 +63,7 @@ def cost_page(request: HttpRequest) -> HttpResponseBase:
         "chosen": query.filters.get("organization", ()),
         "included": INCLUDED,
         "never_added": NEVER_ADDED,
+        "only_lines_of": _only_lines_of(query),
         "coverage": coverage,
         "beginnings": list_beginnings(coverage, query.period),
         "narrowed": read_narrowed(request, query),
@@ -75,7 +80,7 @@ def _read_query(
 ) -> tuple[CostQuery, tuple[Organization, ...], list[str]]:
     """Return what is asked for, of which organizations, and what could not be read of it."""
     parameters = {name: values for name, values in parameters.items() if any(values)}
-    slugs = {slug for text in parameters.get("organization", ()) for slug in text.split(",")}
+    slugs = {slug.strip() for text in parameters.get("organization", ()) for slug in text.split(",")} - {""}
     chosen = tuple(each for each in organizations if not slugs or each.slug in slugs)
     today = today_in(chosen or organizations)
     try:
@@ -133,28 +138,39 @@ def _figures(
 
 
 def _card(row: Row, lists: Lists, earlier: Earlier | None) -> dict[str, Any]:
-    assert row.reported is not None and row.difference_usd is not None  # noqa: S101 - totals are not told apart by kind
     reported, itemized = row.reported, row.itemized
-    places = places_for([reported.cost_usd, itemized.cost_usd])
-    rough = 2 if abs(reported.cost_usd) >= 1 else 4
-    to_parents = lists.reported(row.source, reported)
-    average = reported.average_usd
+    known = [reported.cost_usd, itemized.cost_usd] if reported else [itemized.cost_usd]
+    places, to_lines = places_for(known), lists.itemized(itemized)
     return {
         "source": row.source,
-        "total": amount(reported.cost_usd, rough, to_parents),
+        "total": _total(itemized.cost_usd, to_lines),
+        "itemized": amount(itemized.cost_usd, places, to_lines),
+        "lines": count_of(itemized.count, "line"),
+        "lines_without_cost": number(itemized.without_cost_count) if itemized.without_cost_count else None,
+        "tokens": _tokens(row),
+        **(_reported(row, reported, lists, places, earlier) if reported else {}),
+    }
+
+
+def _reported(
+    row: Row, reported: Reported, lists: Lists, places: int, earlier: Earlier | None
+) -> dict[str, Any]:
+    to_parents, average = lists.reported(row.source, reported), reported.average_usd
+    return {
+        "total": _total(reported.cost_usd, to_parents),
         "reported": amount(reported.cost_usd, places, to_parents),
         "count": Figure(count_of(reported.count, row.source.value), href=to_parents),
         "without_cost": number(reported.without_cost_count) if reported.without_cost_count else None,
         "average": amount(average, 4) if average is not None else None,
         "averaged": number(reported.count - reported.without_cost_count),
         "change": earlier.change(row) if earlier else "",
-        "was": amount(earlier.cost_of(row), rough) if earlier else None,
-        "itemized": amount(itemized.cost_usd, places, lists.itemized(itemized)),
-        "lines": count_of(itemized.count, "line"),
-        "lines_without_cost": number(itemized.without_cost_count) if itemized.without_cost_count else None,
+        "was": _total(earlier.cost_of(row)) if earlier else None,
         "difference": amount(row.difference_usd, places) if row.difference_usd else None,
-        "tokens": _tokens(row),
     }
+
+
+def _total(cost_usd: Decimal, href: str = "") -> Figure:
+    return amount(cost_usd, 2 if abs(cost_usd) >= 1 else 4, href)
 
 
 def _tokens(row: Row) -> list[tuple[str, Figure]]:
@@ -164,6 +180,15 @@ def _tokens(row: Row) -> list[tuple[str, Figure]]:
         ("of them cached", number(itemized.cached_prompt_tokens)),
         ("Completion", number(itemized.completion_tokens)),
         ("of them reasoning", number(itemized.reasoning_tokens)),
+    ]
+
+
+def _only_lines_of(query: CostQuery) -> list[str]:
+    """Return in words what cost lines are told apart by, where only some of them are asked for."""
+    return [
+        f"{name.replace('_', ' ')}: {', '.join(value or NONE for value in query.filters[name])}"
+        for name in LINE_GROUPS
+        if name in query.filters
     ]
 
 

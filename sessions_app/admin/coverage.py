@@ -29,6 +29,7 @@ from sessions_app.models.runs import RunKind, RunState, Stream
 
 STREAMS = (Stream.SESSIONS, Stream.CHATS)
 _SHOWN_MISSING = 100
+_FIRST_END, _LAST_END = date.min + timedelta(weeks=WEEKS), date.max - timedelta(weeks=1)
 _MODELS: Mapping[Stream, type[Session] | type[Chat]] = {Stream.SESSIONS: Session, Stream.CHATS: Chat}
 
 
@@ -73,8 +74,8 @@ def _read_streams(organizations: Sequence[Organization], until: date | None) -> 
     last = until or timezone.now().astimezone(UTC).date()
     rows = Coverage.objects.filter(organization_id__in=ids, day__lte=last).order_by("-day")
     newest = rows.values_list("day", flat=True).first()
-    # Days that nobody has come to are not worth a picture.
-    last = newest or last
+    # Days that nobody has come to are not worth a picture, nor are those beyond which there are no dates.
+    last = min(max(newest or last, _FIRST_END), _LAST_END)
     days: dict[tuple[int, str], dict[date, Coverage]] = {}
     for row in rows.filter(day__gt=last - timedelta(weeks=WEEKS)):
         days.setdefault((row.organization_id, row.stream), {})[row.day] = row

@@ -24,6 +24,7 @@ from sessions_app.admin.changes import FIELD_LABELS, list_changes
 from sessions_app.admin.filters import Choice, Control, date_range
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.pretty import pretty_json
+from sessions_app.admin.typed_text import typed_text
 from sessions_app.customers.present import Customer, present_customer
 from sessions_app.edits import settle
 from sessions_app.edits.push import patch_of
@@ -188,7 +189,7 @@ class EditAdmin(ListAdmin):
     def undo_view(self, request: HttpRequest, edit_id: int) -> HttpResponse:
         edit = self._edit_to_settle(request, edit_id)
         try:
-            back = settle.undo(edit, request.user, reason=request.POST.get("reason", "")[:2000])  # type: ignore[arg-type]  # as above
+            back = settle.undo(edit, request.user, reason=typed_text(request, "reason", 2000))  # type: ignore[arg-type]  # as above
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return redirect("admin:sessions_app_edit_change", edit.pk)
@@ -211,7 +212,7 @@ class EditAdmin(ListAdmin):
         """One click stops every organization's writing; queued edits wait."""
         if not request.user.has_perm("sessions_app.change_write_mode"):
             raise PermissionDenied
-        reason = request.POST.get("reason", "").strip()[:2000] or "Paused everything in one click."
+        reason = typed_text(request, "reason", 2000).strip() or "Paused everything in one click."
         try:
             paused = pause_all(reason, request.user)  # type: ignore[arg-type]  # as above
         except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,6 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 Option = tuple[str, str]
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,17 @@ Control = Choice | Toggle | Range
 
 
 @dataclass(frozen=True)
+class End:
+    """One end of a range, as a form's field."""
+
+    words: str
+    name: str
+    value: str
+    # The input's type.
+    kind: str
+
+
+@dataclass(frozen=True)
 class ShownControl:
     """A control with what is asked for now and what is wrong with it."""
 
@@ -100,6 +113,14 @@ class ShownControl:
         return self.values.get(self.control.names[-1], "")
 
     @property
+    def ends(self) -> list[End]:
+        """The fields of a range. What a field for days cannot show, such as a moment, is shown as text: as it is."""
+        if not isinstance(self.control, Range):
+            return []
+        given = zip(("From", "To"), self.control.names, (self.value, self.to_value), strict=True)
+        return [End(words, name, value, _field_kind(self.control, value)) for words, name, value in given]
+
+    @property
     def options(self) -> list[Option]:
         if not isinstance(self.control, Choice):
             return []
@@ -119,6 +140,10 @@ class ShownControl:
         return f"{self.control.label} {' '.join(filter(None, parts))}"
 
 
+def _field_kind(control: Range, value: str) -> str:
+    return "text" if control.kind == "date" and value and not _DAY.fullmatch(value) else control.kind
+
+
 def show_controls(
     controls: Sequence[Control], values: Mapping[str, str], errors: Mapping[str, Sequence[str]]
 ) -> list[ShownControl]:
@@ -129,4 +154,6 @@ def show_controls(
             tuple(message for name in control.names for message in errors.get(name, ())),
         )
         for control in controls
+        # A box stands for one value alone; another that came by link is shown beside the controls.
+        if not isinstance(control, Toggle) or values.get(control.name, control.value) == control.value
     ]

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from sessions_app.admin.filters import Choice, Control
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.lookalikes import nobody_has, similar_numbers
+from sessions_app.admin.typed_text import typed_text
 from sessions_app.mirror.customers import NUMBER
 from sessions_app.mirror.holds import LONGEST_VALUE, release_hold, set_hold
 from sessions_app.models import LegalHold, Organization
@@ -146,7 +147,7 @@ class LegalHoldAdmin(ListAdmin):
             raise PermissionDenied
         hold = self._hold(request, hold_id)
         try:
-            released = release_hold(hold, request.POST.get("reason", "")[:2000], _name(request))
+            released = release_hold(hold, typed_text(request, "reason", 2000), _name(request))
         except ValidationError as error:
             return self._page(request, hold, error.messages)
         if released:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
@@ -59,8 +59,7 @@ class KeysetChangeList(ChangeList):
     params: dict[str, str]
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> QuerySet[Any]:
-        given: dict[str, str] = request.GET.dict()
-        self.values = {name: value for name, value in given.items() if value.strip()}
+        self.values = read_values(self.model_admin.filterset_class, request.GET)
         self.asked = {name: value for name, value in self.values.items() if name not in OWN_PARAMETERS}
         self.filter_specs: list[Any] = []
         self.has_filters, self.has_active_filters = False, bool(self.asked)
@@ -237,6 +236,13 @@ class ListAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def read_values(filterset_class: Any, query: QueryDict) -> dict[str, str]:
+    """Return the parameters that say something. Of a list all that is given counts, of others the last."""
+    lists = filterset_class.lists() if filterset_class else ()
+    given = {name: [text for text in texts if text.strip()] for name, texts in query.lists()}
+    return {name: ",".join(texts) if name in lists else texts[-1] for name, texts in given.items() if texts}
 
 
 def filter_strictly(

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q, QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -56,8 +57,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
         return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Groups are offered that let nobody do more than who gives them."""
+        groups = Group.objects.exclude(permissions__in=_rights_beyond(request))
         return super().formfield_for_manytomany(
-            db_field, request, widget=UnfoldAdminCheckboxSelectMultipleWidget(), **kwargs
+            db_field, request, widget=UnfoldAdminCheckboxSelectMultipleWidget(), queryset=groups, **kwargs
         )
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -71,13 +74,23 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     filter_horizontal = ()
 
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return _may_give(request, obj) and bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return _may_give(request, obj) and bool(super().has_delete_permission(request, obj))
+
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
     ) -> Any:
         # Whatever else is in Django's own list opens nothing here.
-        permissions = Permission.objects.filter(
-            content_type__app_label__in=("sessions_app", "auth"), codename__in=RIGHTS
-        ).select_related("content_type")
+        permissions = (
+            Permission.objects.filter(
+                content_type__app_label__in=("sessions_app", "auth"), codename__in=RIGHTS
+            )
+            .exclude(pk__in=_rights_beyond(request))
+            .select_related("content_type")
+        )
         return RightsField(
             permissions.order_by("content_type__app_label", "content_type__model", "pk"),
             required=False,
@@ -86,5 +99,26 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
 
 
 def _may_touch(request: HttpRequest, obj: User | None) -> bool:
-    """Nobody takes over an account that may do more than they."""
-    return obj is None or not obj.is_superuser or bool(request.user.is_superuser)
+    """Nobody takes over an account that may do more than they, or could if it were made active again."""
+    if obj is None or request.user.is_superuser:
+        return True
+    return not obj.is_superuser and not _rights_of(obj).filter(pk__in=_rights_beyond(request)).exists()
+
+
+def _may_give(request: HttpRequest, group: Group | None) -> bool:
+    """Nobody changes what a group lets its people do beyond what they may do themselves."""
+    return group is None or not group.permissions.filter(pk__in=_rights_beyond(request)).exists()
+
+
+def _rights_of(person: Any) -> QuerySet[Permission]:
+    """Return what a person may do by groups and by themselves, active or not."""
+    return Permission.objects.filter(Q(user=person) | Q(group__user=person))
+
+
+def _rights_beyond(request: HttpRequest | None) -> QuerySet[Permission]:
+    """Return what the person who asks may not do."""
+    if request is None:
+        return Permission.objects.all()
+    if request.user.is_superuser:
+        return Permission.objects.none()
+    return Permission.objects.exclude(pk__in=_rights_of(request.user).values("pk"))

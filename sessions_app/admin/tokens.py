@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 
 from sessions_app.admin.lists import Column, ListAdmin
 from sessions_app.models import ApiToken
-from sessions_app.models.access import Scope
+from sessions_app.models.access import RIGHTS_OF_SCOPE, Scope
 from sessions_app.models.keyset import Keyset
 from sessions_app.tokens import make_token
 
@@ -38,12 +38,14 @@ _EXAMPLES = {
 
 class TokenForm(forms.Form):
     name = forms.CharField(max_length=100, error_messages={"required": "Say what it is for."})
-    scopes = forms.MultipleChoiceField(
-        choices=Scope.choices, error_messages={"required": "Choose what it may do."}
-    )
     lifetime = forms.ChoiceField(choices=_LIFETIMES, required=False)
     # One form makes one token, however often it is sent.
     submission_key = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, scopes: Sequence[tuple[str, str]], **options: Any) -> None:
+        super().__init__(*args, **options)
+        words = {"required": "Choose what it may do.", "invalid_choice": "Choose what you may do yourself."}
+        self.fields["scopes"] = forms.MultipleChoiceField(choices=scopes, error_messages=words)
 
 
 @admin.register(ApiToken)
@@ -97,7 +99,8 @@ class ApiTokenAdmin(ListAdmin):
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = TokenForm(request.POST or None, initial={"lifetime": "90", "submission_key": uuid4()})
+        initial = {"lifetime": "90", "submission_key": uuid4()}
+        form = TokenForm(request.POST or None, initial=initial, scopes=_scopes_for(request))
         context = {**self.admin_site.each_context(request), "title": "New API token", "opts": self.opts}
         if request.method == "POST" and form.is_valid():
             if not _is_first(request, form):
@@ -141,6 +144,13 @@ class ApiTokenAdmin(ListAdmin):
         )
         messages.success(request, f"“{token.name}” is revoked; it opens nothing any more.")
         return redirect("admin:sessions_app_apitoken_changelist")
+
+
+def _scopes_for(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the scopes that open nothing which the person may not do: a token outlives their sign-in."""
+    return [
+        (scope, words) for scope, words in Scope.choices if request.user.has_perms(RIGHTS_OF_SCOPE[scope])
+    ]
 
 
 def _is_first(request: HttpRequest, form: TokenForm) -> bool:

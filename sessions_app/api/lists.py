@@ -67,8 +67,9 @@ class ListView(RestView):
 
     def _say_how_complete(self, request: Request, response: Response, slugs: Mapping[int, str]) -> None:
         """Name the moment up to which the list is complete, once a first full sync has ended. One query."""
-        asked = {slug for text in request.query_params.getlist("organization") for slug in text.split(",")}
-        ids = [pk for pk, slug in slugs.items() if not asked - {""} or slug in asked]
+        given = request.query_params.getlist("organization")
+        asked = {slug.strip() for text in given for slug in text.split(",")} - {""}
+        ids = [pk for pk, slug in slugs.items() if not asked or slug in asked]
         found = complete_as_of(ids, self.complete_streams)
         if found.as_of is not None:
             response[COMPLETE_AS_OF] = format_time(found.as_of)

@@ -10,21 +10,13 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from sessions_app.models import ApiToken
-from sessions_app.models.access import Scope
+from sessions_app.models.access import RIGHTS_OF_SCOPE, Scope
 
 if TYPE_CHECKING:  # DRF's views import this module.
     from rest_framework.views import APIView
 
 # What a person needs where a view names no permission of its own.
-PERMISSIONS: Mapping[str, str] = {
-    Scope.SESSIONS_READ: "sessions_app.view_session",
-    Scope.SESSIONS_WRITE: "sessions_app.edit_session",
-    Scope.MESSAGES_WRITE: "sessions_app.edit_messages",
-    Scope.SESSIONS_DELETE: "sessions_app.delete_at_vapi",
-    Scope.COSTS_READ: "sessions_app.view_costline",
-    Scope.RUNS_READ: "sessions_app.view_syncrun",
-    Scope.HOLDS_WRITE: "sessions_app.hold_sessions",
-}
+PERMISSIONS: Mapping[str, str] = {scope: rights[0] for scope, rights in RIGHTS_OF_SCOPE.items()}
 
 
 class ScopePermission(BasePermission):

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from sessions_app.costs.period import Period
-from sessions_app.costs.query import LINE_GROUPS, NONE, CostQuery
+from sessions_app.costs.query import LINE_GROUPS, NONE, SINGLE, CostQuery
 from sessions_app.models.costs import Source
 from sessions_app.models.organizations import Organization
 
@@ -42,6 +42,9 @@ class RowLinks:
         chosen = {f"{moment}__gte": _plain(start), f"{moment}__lt": _plain(end), **self._organization()}
         for name in names:
             values = (self.values[name],) if name in self.values else self.query.filters.get(name, ())
+            # The lists take one of these at a time.
+            if name in SINGLE and len(values) > 1:
+                return None
             if values:
                 chosen[name] = ",".join(value or NONE for value in values)
         return urlencode(chosen)

@@ -15,7 +15,7 @@ PARENT_GROUPS = ("organization", "assistant_id", "squad_id", "phone_number_id")
 LINE_GROUPS = ("kind", "analysis_type", "provider", "model")
 FILTERS = ("organization", "source", *PARENT_GROUPS[1:], *LINE_GROUPS)
 # These are names of their own making and may hold a comma: one value each, not a list.
-_SINGLE = frozenset({"analysis_type", "provider", "model"})
+SINGLE = frozenset({"analysis_type", "provider", "model"})
 # One word for each thing to group by, the long and the short form of ids alike.
 GROUPS = {
     "day": "day",
@@ -68,8 +68,10 @@ def parse_query(parameters: Mapping[str, Sequence[str]], today: date, slugs: Col
     filters = {
         name: tuple("" if value == NONE else value for value in values)
         for name in FILTERS
-        if (values := _values(parameters.get(name, ()), split=name not in _SINGLE))
+        if (values := _values(parameters.get(name, ()), split=name not in SINGLE))
     }
+    odd = [name for name, values in filters.items() if "\x00" in "".join(values)]
+    errors |= dict.fromkeys(odd, "No row has a NUL there.")
     for source in filters.get("source", ()):
         if source not in Source.values:
             errors["source"] = "Not a source: choose session or chat."

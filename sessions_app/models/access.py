@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from django.conf import settings
@@ -19,6 +20,22 @@ class Scope(models.TextChoices):
     COSTS_READ = "costs:read", "read costs"
     RUNS_READ = "runs:read", "read sync runs"
     HOLDS_WRITE = "holds:write", "see, set and release legal holds"
+
+
+# What a scope opens, as the permissions that a person needs for the same; the first where a view names none of its own.
+RIGHTS_OF_SCOPE: Mapping[str, tuple[str, ...]] = {
+    Scope.SESSIONS_READ: ("sessions_app.view_session", "sessions_app.view_chat", "sessions_app.view_edit"),
+    Scope.SESSIONS_WRITE: (
+        "sessions_app.edit_session",
+        "sessions_app.refetch_session",
+        "sessions_app.bulk_edit_session",
+    ),
+    Scope.MESSAGES_WRITE: ("sessions_app.edit_messages",),
+    Scope.SESSIONS_DELETE: ("sessions_app.delete_at_vapi",),
+    Scope.COSTS_READ: ("sessions_app.view_costline",),
+    Scope.RUNS_READ: ("sessions_app.view_syncrun", "sessions_app.view_coverage"),
+    Scope.HOLDS_WRITE: ("sessions_app.hold_sessions", "sessions_app.view_legalhold"),
+}
 
 
 class ApiToken(models.Model):

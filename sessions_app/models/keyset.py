@@ -13,7 +13,7 @@ import heapq
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -223,9 +223,9 @@ class _Order:
     def _id(self, row_id: object) -> Any:
         key = self.model._meta.pk
         wanted = int if key is not None and "Auto" in key.get_internal_type() else str
-        if type(row_id) is not wanted or row_id == "" or (isinstance(row_id, str) and "\x00" in row_id):
+        if row_id == "":
             raise ValueError
-        return _bounded(row_id)
+        return _bounded(_storable(_typed(row_id, wanted)))
 
     def _value(self, value: Any) -> Any:
         if value is None:
@@ -240,15 +240,13 @@ class _Order:
             moment = datetime.fromisoformat(_typed(value, str))
             if moment.tzinfo is None:
                 raise ValueError
-            return moment
+            # SQLite is given UTC, in which not every moment can be written.
+            return moment.astimezone(UTC)
         if isinstance(self.field, DateField):
             return date.fromisoformat(_typed(value, str))
         if "Integer" in self.field.get_internal_type() or "Auto" in self.field.get_internal_type():
             return _bounded(_typed(value, int))
-        text = _typed(value, str)
-        if "\x00" in text:
-            raise ValueError
-        return text
+        return _storable(_typed(value, str))
 
 
 def _plain(value: Any) -> Any:
@@ -273,6 +271,13 @@ def _unpacked(cursor: str) -> Sequence[Any]:
 
 def _typed(value: Any, wanted: type[Any]) -> Any:
     if type(value) is not wanted:
+        raise ValueError
+    return value
+
+
+def _storable(value: Any) -> Any:
+    """NUL or half a surrogate pair in a text would be the database's error."""
+    if isinstance(value, str) and b"\x00" in value.encode():
         raise ValueError
     return value
 

@@ -259,7 +259,7 @@ class BulkEditFilterSet(StrictFilterSet):
     organization = OrganizationFilter()
     id = NumberListFilter(field_name="id")
     state = ListFilter(choices=BulkState.values, field_name="state")
-    author = ValueFilter(field_name="author__username", label="a person's user name")
+    author = PersonFilter(field_name="author", label="a person's user name")
 
     class Meta:
         model = BulkEdit

@@ -70,6 +70,13 @@ class StrictFilterSet(django_filters.FilterSet):
         return strange
 
     @classmethod
+    def lists(cls) -> frozenset[str]:
+        """Return the names of the parameters that take several values: ?a=1&a=2 means the same as ?a=1,2."""
+        return frozenset(
+            name for name, item in cls.base_filters.items() if issubclass(item.field_class, _LIST_FIELDS)
+        )
+
+    @classmethod
     def names(cls) -> frozenset[str]:
         """Return the names of all parameters."""
         return frozenset(cls.base_filters)

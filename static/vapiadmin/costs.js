@@ -7,7 +7,7 @@
   if (!canvas || !source || !window.Chart) return;
 
   const bars = JSON.parse(source.textContent);
-  let measure = "reported";
+  let measure = bars.measures[0];
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const barAt = (item) => bars.series[item.datasetIndex][measure][item.dataIndex ?? item.index];

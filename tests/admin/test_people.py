@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from sessions_app.models.rights import ADMINISTRATORS, GROUPS, SUPPORT
@@ -43,6 +44,64 @@ def test_an_administrator_takes_over_no_superuser(
     assert browser.post(f"/admin/auth/user/{admin.pk}/change/", {"username": "x"}).status_code == 403
     assert browser.post(f"/admin/auth/user/{admin.pk}/delete/", {"post": "yes"}).status_code == 403
     assert User.objects.get(pk=admin.pk).check_password("admin")
+
+
+@pytest.fixture
+def clerk(make_person: Callable[..., User]) -> User:
+    """Support that keeps people's accounts."""
+    person = make_person("clerk", group=SUPPORT)
+    person.user_permissions.set(Permission.objects.filter(codename__in=["add_user", "change_user"]))
+    return person
+
+
+def test_nobody_gives_more_than_they_have(clerk: User, sign_in: Callable[[User], Client]) -> None:
+    browser, address = sign_in(clerk), f"/admin/auth/user/{clerk.pk}/change/"
+    groups = {group.name: group for group in Group.objects.all()}
+    offered = browser.get(address).context["adminform"].form.fields["groups"].queryset
+    assert list(offered) == [groups[SUPPORT]]
+
+    form = {"username": "clerk", "is_active": "on", "is_staff": "on", "groups": [groups[ADMINISTRATORS].pk]}
+    assert "not one of the available choices" in browser.post(address, form).content.decode()
+    assert browser.post(address, {**form, "groups": [groups[SUPPORT].pk]}).status_code == 302
+    assert [group.name for group in clerk.groups.all()] == [SUPPORT]
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_nobody_takes_over_who_may_do_more(
+    clerk: User, administrator: User, editor: User, sign_in: Callable[[User], Client], is_active: bool
+) -> None:
+    User.objects.filter(pk=administrator.pk).update(is_active=is_active)
+    browser = sign_in(clerk)
+    new = {"usable_password": "true", "password1": "long-enough-1", "password2": "long-enough-1"}
+    form = {"username": "x", "is_active": "on", "is_staff": "on"}
+
+    assert browser.post(f"/admin/auth/user/{administrator.pk}/password/", new).status_code == 403
+    assert browser.post(f"/admin/auth/user/{administrator.pk}/change/", form).status_code == 403
+    assert browser.post(f"/admin/auth/user/{editor.pk}/password/", new).status_code == 302
+
+    administrator.refresh_from_db()
+    assert (administrator.username, administrator.is_active) == ("administrator", is_active)
+    assert administrator.check_password("administrator")
+    assert User.objects.get(pk=editor.pk).check_password("long-enough-1")
+
+
+def test_who_keeps_groups_gives_them_no_more_than_they_have(
+    clerk: User, administrator: User, sign_in: Callable[[User], Client]
+) -> None:
+    clerk.user_permissions.add(*Permission.objects.filter(codename__in=["add_group", "change_group"]))
+    browser, group = sign_in(clerk), Group.objects.get(name=ADMINISTRATORS)
+    before = set(group.permissions.all())
+    delete, edit = (Permission.objects.get(codename=name) for name in ("delete_at_vapi", "edit_session"))
+
+    refused = browser.post("/admin/auth/group/add/", {"name": "Own", "permissions": [delete.pk]})
+    assert "not one of the available choices" in refused.content.decode()
+    assert (
+        browser.post("/admin/auth/group/add/", {"name": "Own", "permissions": [edit.pk]}).status_code == 302
+    )
+    assert browser.post(f"/admin/auth/group/{group.pk}/change/", {"name": "x"}).status_code == 403
+
+    assert list(Group.objects.get(name="Own").permissions.all()) == [edit]
+    assert set(group.permissions.all()) == before
 
 
 def test_one_changes_ones_own_password(editor: User, sign_in: Callable[[User], Client]) -> None:

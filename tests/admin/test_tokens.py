@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from sessions_app.models import ApiToken, Organization
@@ -44,6 +46,21 @@ def test_a_token_needs_a_name_and_a_scope(admin_client: Client) -> None:
     assert "Say what it is for." in page
     assert "Choose what it may do." in page
     assert not ApiToken.objects.exists()
+
+
+def test_a_token_may_no_more_than_who_makes_it(editor: User, sign_in: Callable[[User], Client]) -> None:
+    editor.user_permissions.add(*Permission.objects.filter(codename__in=["view_apitoken", "add_apitoken"]))
+    browser = sign_in(editor)
+    offered = browser.get(f"{URL}add/").context["form"].fields["scopes"].choices
+    assert [scope for scope, _ in offered] == ["sessions:read"]
+
+    for scope in ("sessions:write", "sessions:delete", "holds:write"):
+        form = {"name": "x", "scopes": ["sessions:read", scope], "submission_key": uuid4()}
+        assert "Choose what you may do yourself." in browser.post(f"{URL}add/", form).content.decode()
+    assert not ApiToken.objects.exists()
+
+    browser.post(f"{URL}add/", {"name": "x", "scopes": ["sessions:read"], "submission_key": uuid4()})
+    assert ApiToken.objects.get().scopes == ["sessions:read"]
 
 
 def test_a_revoked_token_opens_nothing(admin_client: Client, organization: Organization) -> None:

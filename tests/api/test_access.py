@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from sessions_app.api import urls
 from sessions_app.models import ApiToken, Organization, SyncRun
-from sessions_app.models.access import Scope
+from sessions_app.models.access import RIGHTS_OF_SCOPE, Scope
 from sessions_app.tokens import digest_of, make_token
 from tests.api.conftest import MakeClient
 from tests.search.rows import make_chat, make_session
@@ -51,6 +53,16 @@ def test_a_token_reads_what_its_scope_names_and_nothing_else(program: MakeClient
     others = [scope for scope in Scope.values if scope != READS[path]]
     assert program(READS[path]).get(path).status_code == 200
     assert program(*others).get(path).status_code == 403
+
+
+def test_a_scope_opens_what_its_rights_name_and_nothing_else() -> None:
+    """Who makes a token is asked for these rights."""
+    opened: dict[str, set[str]] = {scope: {rights[0]} for scope, rights in RIGHTS_OF_SCOPE.items()}
+    views: list[Any] = [getattr(pattern.callback, "cls", None) for pattern in urls._V1]
+    for view in views:
+        for method, permission in view.required_permissions.items():
+            opened[view.required_scopes[method]].add(permission)
+    assert opened == {scope: set(rights) for scope, rights in RIGHTS_OF_SCOPE.items()}
 
 
 @pytest.mark.parametrize("path", [*READS, "/api/schema/"])

@@ -71,6 +71,14 @@ def test_a_dry_run_says_what_would_happen_and_keeps_nothing(client: Client) -> N
     assert not BulkEdit.objects.exists()
 
 
+def test_bulks_of_nobody_are_those_of_tokens(client: Client, admin: User, organization: Organization) -> None:
+    begun = begin(client)
+    own = BulkEdit.objects.create(organization=organization, fields={"name": "x"}, author=admin)
+    for author, found in (("none", begun), ("admin", own.pk)):
+        assert [row["id"] for row in client.get(PATH, {"author": author}).json()["results"]] == [found]
+    assert client.get(PATH, {"author": "stranger"}).json()["results"] == []
+
+
 def test_what_the_filters_find_is_changed_and_followed(client: Client) -> None:
     answer = post(client, body={"filters": {"status": ["active"]}, **COMPLETE})
     assert answer.status_code == 202

@@ -101,6 +101,8 @@ def test_another_organization_that_was_not_read_makes_the_list_incomplete(
     assert "Vapiadmin-Complete-As-Of" not in client.get("/api/v1/sessions/")
     alone = client.get("/api/v1/sessions/", {"organization": organization.slug})
     assert alone["Vapiadmin-Proven-Through"] == "2026-08-03"
+    both = client.get("/api/v1/sessions/", {"organization": f"{organization.slug}, new"})
+    assert "Vapiadmin-Complete-As-Of" not in both
 
 
 def test_a_day_that_differs_ends_what_is_proven(organization: Organization, days: list[Coverage]) -> None:

@@ -19,6 +19,7 @@ from sessions_app.models import Organization, RemoteName, Watermark
 from tests.costs.amounts import NOON, line, make_organization, reported, store
 
 MARCH = "?day__gte=2026-03-01&day__lte=2026-03-31"
+MARKUP = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
@@ -103,11 +104,64 @@ def test_the_page_says_what_is_not_included_and_how_complete_it_is(
     assert "complete as of <time" in page(ops_client).content.decode()
 
 
+@pytest.mark.parametrize(("asked", "total"), [("a,b", "$5"), ("a, b", "$5"), ("a,", "$2"), (",", "$5")])
+def test_organizations_are_chosen_by_a_list_however_it_is_spaced(
+    ops_client: Client, db: None, asked: str, total: str
+) -> None:
+    first, second = make_organization("a"), make_organization("b")
+    store(first, reported(first, "2"))
+    store(second, reported(second, "3", parent="s2"))
+
+    (session,) = page(ops_client, f"{MARCH}&organization={asked}").context["totals"]
+
+    assert session["total"].exact == total
+
+
 def test_a_parameter_that_is_not_understood_is_said(ops_client: Client, acme: Organization) -> None:
     response = ops_client.get("/admin/costs/?colour=<b>red</b>&day__gte=x")
 
     assert response.status_code == 400
     assert "colour: Unknown parameter." in response.content.decode()
+
+
+@pytest.mark.parametrize("only", ["kind=model", "model=gpt-4o", "provider=openai", "analysis_type=none"])
+def test_of_one_kind_only_what_is_itemized_is_shown(
+    ops_client: Client, acme: Organization, only: str
+) -> None:
+    store(acme, reported(acme, "9"), line(acme, "2"), line(acme, "4", kind="voice", provider="x", model="y"))
+
+    shown = page(ops_client, f"{MARCH}&{only}")
+
+    (card,) = shown.context["totals"]
+    total = "$6" if only == "analysis_type=none" else "$2"
+    assert (card["total"].exact, card["itemized"].exact) == (total, total)
+    assert only in card["itemized"].href
+    assert "cannot be told apart" in shown.content.decode()
+    chart = shown.context["chart"]
+    assert chart["measures"] == ["itemized"]
+    assert chart["series"][0]["itemized"][9]["usd"] == float(total[1:])
+    assert shown.context["days"].columns == ["Lines", "Itemized"]
+    assert "$9" not in shown.content.decode()
+
+
+def test_of_one_kind_a_long_period_has_no_reported_months(ops_client: Client, acme: Organization) -> None:
+    store(acme, reported(acme, "9"), line(acme, "2"))
+
+    days = page(ops_client, "?day__gte=2026-01-01&day__lte=2026-12-31&kind=model").context["days"]
+
+    assert [(row.title, [figure.text for figure in row.figures]) for row in days.rows] == [
+        ("March 2026", ["1", "$2.0000"])
+    ]
+
+
+@pytest.mark.parametrize("query", [{MARKUP: "1"}, {"organization": MARKUP}])
+def test_a_csv_that_is_not_understood_is_answered_as_plain_text(
+    ops_client: Client, acme: Organization, query: dict[str, str]
+) -> None:
+    response = ops_client.get("/admin/costs/", {"format": "csv", **query})
+
+    assert response.status_code == 400
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_names_are_written_as_text(ops_client: Client, acme: Organization) -> None:

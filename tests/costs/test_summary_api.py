@@ -102,6 +102,19 @@ def test_the_rows_at_the_addresses_add_up(
         assert sum(Decimal(each["cost_usd"]) for each in lines) == Decimal(row["itemized_usd"])
 
 
+def test_of_two_models_no_address_lists_other_rows_than_the_sum_s(reader: Client, acme: Organization) -> None:
+    store(acme, line(acme, "1"), line(acme, "3", model="o1"), line(acme, "7", model="x"))
+
+    (both,) = ask(reader, "model=gpt-4o&model=o1")["results"]
+    assert (both["itemized_usd"], both["itemized_url"]) == ("4", None)
+
+    for row in ask(reader, "model=gpt-4o&model=o1&group_by=model")["results"]:
+        lines = reader.get(row["itemized_url"]).json()["results"]
+        assert [each["model"] for each in lines] == [row["group"]["model"]]
+    (kinds,) = ask(reader, "kind=model,voice")["results"]
+    assert len(reader.get(kinds["itemized_url"]).json()["results"]) == 3
+
+
 @pytest.mark.parametrize(
     "query", ["colour=red", "group_by=customer", "day__gte=tomorrow", "organization=nobody"]
 )
