@@ -38,6 +38,8 @@ PERIODS = (
     ("this_month", "This month"),
     ("last_month", "Last month"),
 )
+# Names of the form's fields, as their errors are told.
+_LABELS = {"day__gte": "First day", "day__lte": "Last day", "period": "Period"}
 
 
 def cost_page(request: HttpRequest) -> HttpResponseBase:
@@ -58,6 +60,11 @@ def cost_page(request: HttpRequest) -> HttpResponseBase:
         "title": "Costs",
         "errors": errors,
         "query": query,
+        # What was typed stands there until it is understood.
+        "days": {
+            name: request.GET.get(name, "") if errors else day.isoformat()
+            for name, day in (("day__gte", query.period.first_day), ("day__lte", query.period.last_day))
+        },
         "periods": _periods(query),
         "organizations": organizations if len(organizations) > 1 else (),
         "chosen": query.filters.get("organization", ()),
@@ -86,7 +93,7 @@ def _read_query(
     try:
         query = parse_query(parameters, today, [each.slug for each in organizations])
     except BadQuery as error:
-        words = [f"{name}: {words}" for name, words in error.errors.items()]
+        words = [f"{_LABELS.get(name, name)}: {words}" for name, words in error.errors.items()]
         return CostQuery.by_default(today), organizations, words
     return query, chosen, []
 
@@ -133,7 +140,7 @@ def _figures(
         "zones": totals.zones,
         "chart": describe_chart(days, lists),
         "tables": tables,
-        "days": day_table(days, lists),
+        "day_table": day_table(days, lists),
     }
 
 

@@ -63,7 +63,7 @@ def test_a_long_period_is_shown_by_month(ops_client: Client, acme: Organization)
     store(acme, reported(acme, "2"), reported(acme, "3", parent="s2", occurred_at=NOON.replace(day=31)))
     store(acme, reported(acme, "4", parent="s3", occurred_at=NOON.replace(month=7)))
 
-    days = page(ops_client, "?day__gte=2026-03-05&day__lte=2026-12-31").context["days"]
+    days = page(ops_client, "?day__gte=2026-03-05&day__lte=2026-12-31").context["day_table"]
 
     assert [(row.title, row.figures[1].exact) for row in days.rows] == [
         ("March 2026", "$5"),
@@ -124,6 +124,14 @@ def test_a_parameter_that_is_not_understood_is_said(ops_client: Client, acme: Or
     assert "colour: Unknown parameter." in response.content.decode()
 
 
+def test_days_that_are_not_understood_stand_there_to_be_mended(
+    ops_client: Client, acme: Organization
+) -> None:
+    words = ops_client.get("/admin/costs/?day__gte=2026-03-09&day__lte=2026-03-01").content.decode()
+    assert "Last day: The last day is before the first." in words
+    assert 'value="2026-03-09"' in words and 'value="2026-03-01"' in words
+
+
 @pytest.mark.parametrize("only", ["kind=model", "model=gpt-4o", "provider=openai", "analysis_type=none"])
 def test_of_one_kind_only_what_is_itemized_is_shown(
     ops_client: Client, acme: Organization, only: str
@@ -140,14 +148,14 @@ def test_of_one_kind_only_what_is_itemized_is_shown(
     chart = shown.context["chart"]
     assert chart["measures"] == ["itemized"]
     assert chart["series"][0]["itemized"][9]["usd"] == float(total[1:])
-    assert shown.context["days"].columns == ["Lines", "Itemized"]
+    assert shown.context["day_table"].columns == ["Lines", "Itemized"]
     assert "$9" not in shown.content.decode()
 
 
 def test_of_one_kind_a_long_period_has_no_reported_months(ops_client: Client, acme: Organization) -> None:
     store(acme, reported(acme, "9"), line(acme, "2"))
 
-    days = page(ops_client, "?day__gte=2026-01-01&day__lte=2026-12-31&kind=model").context["days"]
+    days = page(ops_client, "?day__gte=2026-01-01&day__lte=2026-12-31&kind=model").context["day_table"]
 
     assert [(row.title, [figure.text for figure in row.figures]) for row in days.rows] == [
         ("March 2026", ["1", "$2.0000"])
