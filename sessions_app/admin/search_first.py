@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
-from sessions_app.admin.lists import ListAdmin
+from sessions_app.admin.lists import PER_PAGE, ListAdmin
 from sessions_app.admin.said import Said
 from sessions_app.costs.coverage import complete_as_of
 from sessions_app.mirror.freshness import top_up
@@ -50,11 +50,12 @@ class SearchFirst(ListAdmin):
         raise NotImplementedError
 
     def said_view(self, request: HttpRequest) -> HttpResponse:
-        """What the page of the same query string shows below its rows."""
+        """What stands below each `row` of a page that was found by `words`. The search itself is not done again."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found: Any = self.get_changelist_instance(request)
-        context = {"said": self.said_in(request, found.rows, found.sought) if found.sought else []}
+        ids = [text for text in request.GET.getlist("row") if "\x00" not in text][:PER_PAGE]
+        rows = self.prepare_rows(request, list(self.get_queryset(request).filter(pk__in=ids)) if ids else [])
+        context = {"said": self.said_in(request, rows, Sought.of(request.GET.get("words", "")))}
         return TemplateResponse(request, "admin/lists/said.html", context)
 
     def read_not_found(self, request: HttpRequest, organizations: Sequence[Organization]) -> dict[str, Any]:
