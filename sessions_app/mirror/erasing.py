@@ -36,6 +36,7 @@ from sessions_app.mirror.holds import (
     holds_customer,
     holds_row,
 )
+from sessions_app.mirror.refetch import stamp_missing
 from sessions_app.mirror.tables import CHATS, SESSIONS
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import (
@@ -51,6 +52,7 @@ from sessions_app.models import (
 )
 from sessions_app.models.edits import EditState
 from sessions_app.models.forgetting import ErasureState, ForgottenReason
+from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
@@ -62,6 +64,8 @@ _AT_ONCE = 50
 # A killed worker's erasure is taken up again after this.
 _CLAIM = timedelta(minutes=10)
 _WAIT = timedelta(minutes=5)
+# Of rows that went beyond Vapi's retention something may be left there.
+_NOT_THERE = (MissingReason.DELETED, MissingReason.GONE)
 _SETTLED = (
     EditState.APPLIED,
     EditState.REJECTED,
@@ -175,20 +179,33 @@ def _named(holds: Sequence[int]) -> str:
 
 def _erase_at_vapi(erasure: Erasure) -> list[str]:
     """Delete the customer's sessions at Vapi, those that are not here too. Raises VapiError or NoKey."""
-    with open_client(erasure.organization, Purpose.PERSON) as client:
-        ids = set(not_held(_sessions(erasure), SESSIONS).values_list("pk", flat=True))
-        ids |= _listed_at_vapi(client, erasure)
-        for session_id in sorted(ids):
+    # Nobody waits before a page for it, and there may be many: as edits are sent, each may wait for the budget.
+    with open_client(erasure.organization, Purpose.PUSH) as client:
+        for session_id in sorted(_still_at_vapi(erasure) | _listed_at_vapi(client, erasure)):
             try:
-                client.delete_session(session_id)
-            except Gone:
-                continue
+                _delete_at_vapi(client, erasure, session_id)
             except WritesOff:
                 return [
                     "Not erased at Vapi: sending to Vapi is off. Turn it on and ask for the erasure again."
                 ]
-            _mine(erasure).update(erased_at_vapi=F("erased_at_vapi") + 1)
     return []
+
+
+def _still_at_vapi(erasure: Erasure) -> set[str]:
+    """The customer's sessions here that Vapi did not answer 404 for."""
+    sessions = not_held(_sessions(erasure), SESSIONS)
+    return set(sessions.exclude(missing_reason__in=_NOT_THERE).values_list("pk", flat=True))
+
+
+def _delete_at_vapi(client: VapiClient, erasure: Erasure, session_id: str) -> None:
+    """Delete one, and stamp it: who takes the erasure up again does not ask for it again."""
+    try:
+        client.delete_session(session_id)
+        reason, deleted = MissingReason.DELETED, 1
+    except Gone:
+        reason, deleted = MissingReason.GONE, 0
+    stamp_missing(erasure.organization, session_id, reason)
+    _mine(erasure).update(erased_at_vapi=F("erased_at_vapi") + deleted, next_attempt_at=Now() + _CLAIM)
 
 
 def _listed_at_vapi(client: VapiClient, erasure: Erasure) -> set[str]:

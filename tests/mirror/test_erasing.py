@@ -186,6 +186,50 @@ def test_with_writing_off_it_is_erased_here_and_says_so(
     assert traces() == set()
 
 
+def theirs_too(sandbox: SandboxProcess, organization: Organization, count: int) -> list[str]:
+    """Give so many more sessions to the customer, mirrored. Returns the ids of all that are theirs."""
+    free = [row["id"] for row in sandbox.truth("sessions") if row.get("customer", {}).get("number") != NUMBER]
+    sandbox.change_many(
+        "sessions", [{"id": each, "fields": {"customer": {"number": NUMBER}}} for each in free[:count]]
+    )
+    sync_organization(organization)
+    return sorted(Session.objects.filter(customer_number=NUMBER).values_list("pk", flat=True))
+
+
+def test_it_waits_for_the_request_budget_as_long_as_it_takes(
+    sandbox: SandboxProcess, organization: Organization, theirs: str
+) -> None:
+    ids = theirs_too(sandbox, organization, 8)
+    Organization.objects.update(requests_per_second=1)
+    organization.refresh_from_db()
+
+    erasure = erase(organization, at_vapi=True)
+
+    assert (erasure.state, erasure.erased_at_vapi, erasure.erased_here) == ("done", 9, 9)
+    assert not {row["id"] for row in sandbox.truth("sessions")} & set(ids)
+
+
+def test_what_was_deleted_at_vapi_is_not_deleted_again_when_it_goes_on(
+    sandbox: SandboxProcess, organization: Organization, theirs: str
+) -> None:
+    ids = theirs_too(sandbox, organization, 4)
+    sandbox.fault("503:method=DELETE,skip=3")
+    erasure = erase(organization, at_vapi=True)
+    assert (erasure.state, erasure.erased_at_vapi, erasure.erased_here) == ("running", 3, 0)
+    begun = Erasure.objects.get()
+    assert begun.next_attempt_at is not None
+    sandbox.fault("")
+    after = max(entry["number"] for entry in sandbox.journal())
+
+    Erasure.objects.update(next_attempt_at=None)
+    run_erasure(erasure.pk)
+
+    asked = [entry["path"] for entry in sandbox.journal("DELETE", after=after)]
+    assert asked == [f"/session/{session_id}" for session_id in ids[3:]]
+    ended = Erasure.objects.get()
+    assert (ended.state, ended.erased_at_vapi, ended.erased_here) == ("done", 5, 5)
+
+
 def test_a_legal_hold_beats_it(organization: Organization, theirs: str) -> None:
     set_hold(organization, "session", theirs, "a case", "Ada")
     erasure = erase(organization, at_vapi=True)
