@@ -26,6 +26,7 @@ from sessions_app.mirror.forgetting import (
     overwrite_deleted,
     purge_index_and_journal,
     remember,
+    writers_held,
 )
 from sessions_app.mirror.holds import (
     customer_holds,
@@ -209,7 +210,7 @@ def _delete_at_vapi(client: VapiClient, erasure: Erasure, session_id: str) -> No
 
 
 def _listed_at_vapi(client: VapiClient, erasure: Erasure) -> set[str]:
-    """Ask Vapi's own filter, and note ids that are not here: no later sync brings them."""
+    """Ask Vapi's own filter. What is not here is noted, so that no later sync brings it, and nothing of it stays."""
     query = replace(Listing(), **{erasure.by: erasure.value})  # type: ignore[arg-type]  # one of three texts
     holds = customer_holds(erasure.organization)
     found: dict[str, date] = {}
@@ -222,8 +223,22 @@ def _listed_at_vapi(client: VapiClient, erasure: Erasure) -> set[str]:
     free = {key: day for key, day in found.items() if key not in held}
     here = set(Session.objects.filter(pk__in=free).values_list("pk", flat=True))
     lacking = {key: day for key, day in free.items() if key not in here}
-    remember(erasure.organization, Stream.SESSIONS, lacking, ForgottenReason.ERASED)
+    _erase_lacking(erasure, lacking)
     return set(free)
+
+
+def _erase_lacking(erasure: Erasure, lacking: dict[str, date]) -> None:
+    """Sessions whose rows are not here, with the days of their createdAt: chats and other traces of them may be."""
+    ids = sorted(lacking)
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        _erase_chats(erasure, part)
+        with writers_held(erasure.organization):
+            _erase_chats(erasure, part)
+            days = {session_id: lacking[session_id] for session_id in part}
+            remember(erasure.organization, Stream.SESSIONS, days, ForgottenReason.ERASED)
+        forget_in_bulks(erasure.organization, part)
+        _erase_traces(erasure, part)
 
 
 def _day_of(row: Mapping[str, Any]) -> date | None:
@@ -240,15 +255,23 @@ def _erase_here(erasure: Erasure) -> None:
     forget_in_bulks(organization, free.values_list("pk", flat=True))
     while ids := list(free.values_list("pk", flat=True)[:_AT_ONCE]):
         # A session goes last: by it a killed worker's follower finds the rest.
-        for part in _portions(not_held(Chat.objects.filter(session_id__in=ids), CHATS)):
-            _erase_traces(erasure, part)
-            forget_rows(organization, CHATS, part, ForgottenReason.ERASED)
+        _erase_chats(erasure, ids)
         _erase_traces(erasure, ids)
-        done = forget_rows(organization, SESSIONS, ids, ForgottenReason.ERASED)
+        with writers_held(organization):
+            # Those that came meanwhile. Once the session is known as erased, no chat of it is stored.
+            _erase_chats(erasure, ids)
+            done = forget_rows(organization, SESSIONS, ids, ForgottenReason.ERASED)
         _mine(erasure).update(erased_here=F("erased_here") + done, next_attempt_at=Now() + _CLAIM)
     _erase_mentions(erasure)
     # Plain digests of what was looked for: a number could be guessed from its digest.
     Lookup.objects.filter(organization=organization).delete()
+
+
+def _erase_chats(erasure: Erasure, session_ids: Sequence[str]) -> None:
+    chats = Chat.objects.filter(organization=erasure.organization, session_id__in=session_ids)
+    for part in _portions(not_held(chats, CHATS)):
+        _erase_traces(erasure, part)
+        forget_rows(erasure.organization, CHATS, part, ForgottenReason.ERASED)
 
 
 def _portions(chats: QuerySet[Chat]) -> Iterator[list[str]]:

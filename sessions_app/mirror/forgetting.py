@@ -7,7 +7,8 @@ everything here. Asks Vapi nothing.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -83,8 +84,16 @@ def forgotten_among(
 
 
 def remember(organization: Organization, stream: str, days: dict[str, date], reason: ForgottenReason) -> None:
-    """Note ids as let go, each with the UTC day of its createdAt."""
+    """Note ids as let go, each with the UTC day of its createdAt. What was pruned may be erased as well."""
     now = timezone.now()
+    if reason == ForgottenReason.ERASED:
+        known_before: dict[str, Any] = {
+            "update_conflicts": True,
+            "unique_fields": ["organization", "stream", "digest"],
+            "update_fields": ["reason"],
+        }
+    else:
+        known_before = {"ignore_conflicts": True}
     ForgottenId.objects.bulk_create(
         [
             ForgottenId(
@@ -97,7 +106,7 @@ def remember(organization: Organization, stream: str, days: dict[str, date], rea
             )
             for remote_id, day in sorted(days.items())
         ],
-        ignore_conflicts=True,
+        **known_before,
     )
 
 
@@ -121,6 +130,18 @@ def erase_with_sessions(organization: Organization, chats: Mapping[str, tuple[st
 def not_held(rows: QuerySet[Any], table: MirrorTable) -> QuerySet[Any]:
     """Leave out what a legal hold keeps: held sessions, and their chats."""
     return rows.exclude(held_sessions("pk" if table is SESSIONS else "session_id"))
+
+
+@contextmanager
+def writers_held(organization: Organization) -> Iterator[None]:
+    """A transaction during which nothing of the organization is stored: writers that have begun finish first.
+
+    It waits for them before it has locked anything else. SQLite has one writer at a time, which this transaction is.
+    """
+    with transaction.atomic():
+        # Not FOR UPDATE: it would keep writers from checking their foreign keys.
+        Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+        yield
 
 
 def forget_rows(

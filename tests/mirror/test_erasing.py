@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
+from sessions_app.costs.rollup import add_sums
+from sessions_app.mirror import erasing, writer
 from sessions_app.mirror.erasing import due_erasures, request_erasure, run_erasure
+from sessions_app.mirror.forgetting import forget_rows, forgotten_among
 from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.reconcile import reconcile_stream
-from sessions_app.mirror.sync import sync_organization
+from sessions_app.mirror.sync import sync_organization, sync_stream
+from sessions_app.mirror.tables import SESSIONS
 from sessions_app.models import (
     Chat,
     CostLine,
@@ -34,7 +39,10 @@ from sessions_app.models import (
     WebhookEvent,
 )
 from sessions_app.models.edits import EditState
+from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
+from tests.admin.rows import mirror_chat, mirror_session
+from tests.mirror.locks import wait_until_it_waits
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,6 +165,89 @@ def test_a_new_chat_of_an_erased_session_is_not_taken(
     assert traces() == set()
     assert not Chat.objects.filter(pk=chat["id"]).exists()
     assert set(Coverage.objects.filter(stream="chats").values_list("state", flat=True)) == {"proven"}
+
+
+def a_chat_and_its_session(sandbox: SandboxProcess) -> tuple[str, str]:
+    """A chat at Vapi whose session is made the customer's there. Returns both ids."""
+    chat = next(row for row in sandbox.truth("chats") if row.get("sessionId"))
+    sandbox.change("sessions", chat["sessionId"], {"customer": {"number": NUMBER}})
+    return chat["id"], chat["sessionId"]
+
+
+def test_chats_go_whose_session_is_only_at_vapi(sandbox: SandboxProcess, organization: Organization) -> None:
+    chat_id, session_id = a_chat_and_its_session(sandbox)
+    sync_stream(organization, Stream.CHATS)
+    Edit.objects.create(organization=organization, session_id=session_id, base={"name": NAME}, fields={})
+
+    erasure = erase(organization, at_vapi=True)
+    sync_organization(organization, full=True)
+
+    assert (erasure.state, erasure.erased_here, erasure.erased_at_vapi) == ("done", 0, 1)
+    assert not Chat.objects.filter(Q(pk=chat_id) | Q(session_id=session_id)).exists()
+    assert Edit.objects.get().base == {}
+
+
+def test_chats_go_that_came_after_their_session_was_pruned(
+    sandbox: SandboxProcess, organization: Organization
+) -> None:
+    _, session_id = a_chat_and_its_session(sandbox)
+    sync_organization(organization)
+    forget_rows(organization, SESSIONS, [session_id], ForgottenReason.PRUNED)
+    sandbox.change("chats", fields={"sessionId": session_id, "input": "It is me again", "output": []})
+    sync_organization(organization)
+    assert Chat.objects.filter(session_id=session_id).exists()
+
+    assert erase(organization, at_vapi=True).state == "done"
+    sandbox.change("chats", fields={"sessionId": session_id, "input": "And again", "output": []})
+    sync_organization(organization)
+
+    assert not Chat.objects.filter(session_id=session_id).exists()
+    assert forgotten_among(organization, Stream.SESSIONS, [session_id], ForgottenReason.ERASED)
+
+
+def test_a_chat_that_comes_just_before_its_session_goes_is_erased_too(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror_session(organization, "theirs", customer={"number": NUMBER})
+    erase_traces = erasing._erase_traces
+
+    def store_a_chat_meanwhile(erasure: Erasure, ids: list[str]) -> None:
+        erase_traces(erasure, ids)
+        if ids == ["theirs"]:
+            mirror_chat(organization, "late", sessionId="theirs", input=WORD)
+
+    monkeypatch.setattr(erasing, "_erase_traces", store_a_chat_meanwhile)
+    assert erase(organization).state == "done"
+
+    assert not Chat.objects.exists()
+    assert forgotten_among(organization, Stream.CHATS, ["late"])
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+def test_a_chat_that_is_being_stored_while_its_session_goes_is_erased_too(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chat is written and not committed yet when the session goes: the erasure waits for it."""
+    mirror_session(organization, "theirs", customer={"number": NUMBER})
+    threads: list[threading.Thread] = []
+
+    def erase_meanwhile() -> None:
+        erase(organization)
+        connection.close()
+
+    def begin_to_erase(*args: Any) -> None:
+        monkeypatch.undo()
+        threads.append(threading.Thread(target=erase_meanwhile))
+        threads[0].start()
+        wait_until_it_waits(threads[0])
+        add_sums(*args)
+
+    monkeypatch.setattr(writer, "add_sums", begin_to_erase)
+    mirror_chat(organization, "late", sessionId="theirs", input=WORD)
+    threads[0].join()
+
+    assert not Session.objects.exists()
+    assert not Chat.objects.exists()
 
 
 def test_at_vapi_too(sandbox: SandboxProcess, organization: Organization, theirs: str) -> None:
