@@ -145,16 +145,21 @@ def writers_held(organization: Organization) -> Iterator[None]:
 
 
 def forget_rows(
-    organization: Organization, table: MirrorTable, ids: Sequence[str], reason: ForgottenReason
+    organization: Organization,
+    table: MirrorTable,
+    ids: Sequence[str],
+    reason: ForgottenReason,
+    *,
+    updated_before: datetime | None = None,
 ) -> int:
-    """Delete rows with payloads, words, history and numbers, in one transaction. Returns how many there were."""
+    """Delete rows with payloads, words, history and numbers, in one transaction. Returns how many there were.
+
+    With `updated_before` those that were updated since stay.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         mine = not_held(table.model.objects.filter(organization=organization, pk__in=ids), table)
-        # Locked in one order, before anything of them is read: a writer that waits finds the digest afterwards.
-        locked = list(mine.select_for_update().order_by("pk").values_list("pk", "created_at"))
-        # Whoever holds a session locks it too: asked once more, as it may have been held while this waited.
-        held = held_among([pk for pk, _ in locked]) if table is SESSIONS else set()
-        gone = {pk: moment.astimezone(UTC).date() for pk, moment in locked if pk not in held}
+        rows = mine if updated_before is None else mine.filter(updated_at__lt=updated_before)
+        gone = {pk: moment.astimezone(UTC).date() for pk, moment in _lock(rows, table).items()}
         if not gone:
             return 0
         remember(organization, table.stream, gone, reason)
@@ -167,6 +172,16 @@ def forget_rows(
         delete_rows(cursor, table.name, "id", list(gone))
         forget_numbers(numbers)
     return len(gone)
+
+
+def _lock(rows: QuerySet[Any], table: MirrorTable) -> dict[str, datetime]:
+    """Lock rows that may be let go. Returns the createdAt of each that may be, now that it is locked."""
+    # In one order, before anything of them is read: a writer that waits finds the digest afterwards.
+    ordered = rows.select_for_update(of=("self",)).order_by("pk")
+    locked = dict(ordered.values_list("pk", "created_at"))
+    # Whoever holds a session locks it too: asked once more, as it may have been held while this waited.
+    held = held_among(locked) if table is SESSIONS else set()
+    return {pk: moment for pk, moment in locked.items() if pk not in held}
 
 
 def remove_offered(cursor: CursorWrapper, table: MirrorTable, ids: Collection[str]) -> None:
@@ -235,10 +250,11 @@ def prune_retained(now: datetime | None = None) -> LetGo:
 
 
 def _prune_rows(organization: Organization, table: MirrorTable, now: datetime) -> int:
+    before = _past(now, organization.row_retention_days)
     old = old_rows(organization, table, now)
     pruned = 0
     while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
-        done = forget_rows(organization, table, ids, ForgottenReason.PRUNED)
+        done = forget_rows(organization, table, ids, ForgottenReason.PRUNED, updated_before=before)
         if not done:
             break
         pruned += done
@@ -251,13 +267,13 @@ def _prune_payloads(organization: Organization, table: MirrorTable, now: datetim
     pruned = 0
     while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
         with transaction.atomic(), connection.cursor() as cursor:
-            # Held since they were chosen: they stay.
-            kept = list(not_held(table.model.objects.filter(pk__in=ids), table).values_list("pk", flat=True))
-            delete_rows(cursor, table.payload_name, table.payload_key, kept)
-            _forget_said(cursor, table, kept)
+            # Held or updated since they were chosen: they stay.
+            gone = list(_lock(old.filter(pk__in=ids), table))
+            delete_rows(cursor, table.payload_name, table.payload_key, gone)
+            _forget_said(cursor, table, gone)
             if table is SESSIONS:
-                FieldChange.objects.filter(organization=organization, session_id__in=kept).delete()
-        pruned += len(kept)
+                FieldChange.objects.filter(organization=organization, session_id__in=gone).delete()
+        pruned += len(gone)
     return pruned
 
 
@@ -274,10 +290,14 @@ def old_payloads(organization: Organization, table: MirrorTable, now: datetime) 
 
 def _older(organization: Organization, table: MirrorTable, days: int | None, now: datetime) -> QuerySet[Any]:
     rows = table.model.objects.filter(organization=organization)
-    if days is None:
+    before = _past(now, days)
+    if before is None:
         return rows.none()
-    old = rows.filter(updated_at__lt=now - timedelta(days=days))
-    return not_held(old, table).order_by("updated_at", "pk")
+    return not_held(rows.filter(updated_at__lt=before), table).order_by("updated_at", "pk")
+
+
+def _past(now: datetime, days: int | None) -> datetime | None:
+    return None if days is None else now - timedelta(days=days)
 
 
 def _forget_said(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> None:

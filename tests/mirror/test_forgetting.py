@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
+from sessions_app.costs.rollup import add_sums
+from sessions_app.mirror import forgetting, writer
 from sessions_app.mirror.forgetting import digest_of, forgotten_among, prune_retained
 from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.quarantine import quarantine
@@ -32,6 +37,7 @@ from sessions_app.models.runs import Stream
 from sessions_app.search.words import matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
 from tests.mirror.conftest import NOON
+from tests.mirror.locks import wait_until_it_waits
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +88,73 @@ def test_whole_rows_go_and_their_sums_stay(organization: Organization, record: R
     assert total == rolled
     assert total * 4 == 3
     assert not CostLine.objects.filter(session_id="old").exists()
+
+
+def test_a_session_that_goes_on_while_old_ones_are_pruned_stays(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(organization, row_retention_days=10)
+    write(organization, record("goes on"), record("old"))
+    forget_rows = forgetting.forget_rows
+
+    def go_on_meanwhile(*args: Any, **options: Any) -> int:
+        write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
+        return forget_rows(*args, **options)
+
+    monkeypatch.setattr(forgetting, "forget_rows", go_on_meanwhile)
+
+    assert prune_retained().rows == 1
+    assert list(Session.objects.values_list("pk", flat=True)) == ["goes on"]
+    assert forgotten_among(organization, Stream.SESSIONS, ["goes on", "old"]) == {"old"}
+
+
+def test_the_words_of_a_session_that_goes_on_while_old_ones_are_pruned_stay(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(organization, payload_retention_days=10)
+    write(organization, record("goes on"), record("old"))
+    atomic = transaction.atomic
+
+    def go_on_meanwhile() -> Any:
+        monkeypatch.undo()
+        write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
+        return atomic()
+
+    monkeypatch.setattr(transaction, "atomic", go_on_meanwhile)
+
+    assert prune_retained().payloads == 1
+    assert set(SessionPayload.objects.values_list("pk", flat=True)) == {"goes on"}
+    assert set(matching_session_ids("words")) == {"goes on"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+@pytest.mark.parametrize("age", ["row_retention_days", "payload_retention_days"])
+def test_a_session_that_is_being_written_when_pruning_comes_to_it_stays(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch, age: str
+) -> None:
+    """Pruning waits for the row, and finds it young."""
+    keep(organization, **{age: 10})
+    write(organization, record("goes on"))
+    threads: list[threading.Thread] = []
+
+    def prune() -> None:
+        prune_retained()
+        connection.close()
+
+    def begin_to_prune(*args: Any) -> None:
+        monkeypatch.undo()
+        threads.append(threading.Thread(target=prune))
+        threads[0].start()
+        wait_until_it_waits(threads[0])
+        add_sums(*args)
+
+    monkeypatch.setattr(writer, "add_sums", begin_to_prune)
+    write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
+    threads[0].join()
+
+    assert Session.objects.filter(pk="goes on", stored_payload__isnull=False).exists()
+    assert set(matching_session_ids("words")) == {"goes on"}
 
 
 def test_what_was_let_go_does_not_come_back(organization: Organization, record: Record) -> None:
