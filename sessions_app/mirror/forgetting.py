@@ -216,19 +216,21 @@ def _rename_costs(
 ) -> None:
     """Sums stay equal to their lines; the lines no longer name what they came from."""
     source = table.source.value
+    # A chat's own lines name it; what the chats of a forgotten session cost is not listed under its id either.
+    own = ", chat_id = %(name)s" if table is CHATS else ""
     for remote_id in ids:
         name = f"forgotten-{digest_of(organization.pk, table.stream, remote_id)}"
         cursor.execute(
-            f"UPDATE {_LINES} SET id = %s || position, parent_id = %s WHERE source = %s AND parent_id = %s",  # noqa: S608 - our own table's name
-            [f"{source}:{name}:", name, source, remote_id],
+            f"UPDATE {_LINES} SET id = %(start)s || position, parent_id = %(name)s{own}"  # noqa: S608 - our own table's name
+            " WHERE source = %(source)s AND parent_id = %(id)s",
+            {"start": f"{source}:{name}:", "name": name, "source": source, "id": remote_id},
         )
         cursor.execute(
             f"UPDATE {_REPORTED} SET id = %s, parent_id = %s WHERE id = %s",  # noqa: S608 - our own table's name
             [f"{source}:{name}", name, f"{source}:{remote_id}"],
         )
-        # What the chats of a forgotten session cost is not listed under its id either.
-        column = "session_id" if table is SESSIONS else "chat_id"
-        CostLine.objects.filter(**{column: remote_id}).update(**{column: name})
+        if table is SESSIONS:
+            CostLine.objects.filter(session_id=remote_id).update(session_id=name)
 
 
 # Our own retention ---------------------------------------------------------------------------------

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from sessions_app.costs.rollup import add_sums
 from sessions_app.mirror import forgetting, writer
-from sessions_app.mirror.forgetting import digest_of, forgotten_among, prune_retained
+from sessions_app.mirror.forgetting import digest_of, forget_rows, forgotten_among, prune_retained
 from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.reconcile import reconcile_stream
 from sessions_app.mirror.sync import sync_organization
+from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
     Chat,
@@ -33,9 +34,11 @@ from sessions_app.models import (
     Session,
     SessionPayload,
 )
+from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
 from sessions_app.search.words import matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
+from tests.admin.rows import mirror_chat, mirror_session
 from tests.mirror.conftest import NOON
 from tests.mirror.locks import wait_until_it_waits
 from tests.sandbox_process import SandboxProcess
@@ -90,12 +93,48 @@ def test_whole_rows_go_and_their_sums_stay(organization: Organization, record: R
     assert not CostLine.objects.filter(session_id="old").exists()
 
 
+@pytest.mark.parametrize("table", [CHATS, SESSIONS], ids=["chats", "sessions"])
+def test_the_cost_lines_of_what_goes_are_found_by_index(
+    organization: Organization, table: MirrorTable
+) -> None:
+    mirror_session(organization, "old", costs=[{"type": "model", "cost": 0.25}])
+    mirror_chat(organization, "of-old", sessionId="old", costs=[{"type": "model", "cost": 0.5}])
+    CostLine.objects.bulk_create(
+        CostLine(
+            id=f"session:s{i}:0", organization=organization, source="session", parent_id=f"s{i}",
+            session_id=f"s{i}", position=0, occurred_at=NOON,
+        )
+        for i in range(5000)
+    )  # fmt: skip
+    asked: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if CostLine._meta.db_table in sql:
+            asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        with connection.execute_wrapper(note):
+            gone = {CHATS: "of-old", SESSIONS: "old"}[table]
+            assert forget_rows(organization, table, [gone], ForgottenReason.PRUNED) == 1
+        word = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        for sql, params in asked:
+            cursor.execute(f"{word} {sql}", params)
+            plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+            assert "SCAN sessions_app_costline" not in plan
+            assert "Seq Scan on sessions_app_costline" not in plan
+    column = "chat_id" if table is CHATS else "session_id"
+    named = CostLine.objects.filter(**{f"{column}__startswith": "forgotten-"})
+    assert {line.source for line in named} == ({"chat"} if table is CHATS else {"session", "chat"})
+    assert not CostLine.objects.filter(Q(parent_id=gone) | Q(**{column: gone})).exists()
+
+
 def test_a_session_that_goes_on_while_old_ones_are_pruned_stays(
     organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(organization, row_retention_days=10)
     write(organization, record("goes on"), record("old"))
-    forget_rows = forgetting.forget_rows
 
     def go_on_meanwhile(*args: Any, **options: Any) -> int:
         write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
