@@ -6,10 +6,9 @@ Sums of costs stay. What a legal hold keeps stays, and the erasure says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -18,7 +17,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from sessions_app.mirror.connection import NoKey, open_client
-from sessions_app.mirror.customers import is_theirs, json_field, sessions_of
+from sessions_app.mirror.customers import is_theirs, sessions_of, spellings_of
 from sessions_app.mirror.erased_bulks import forget_in_bulks
 from sessions_app.mirror.forgetting import (
     forget_rows,
@@ -33,10 +32,10 @@ from sessions_app.mirror.holds import (
     empty_released,
     extend_holds,
     held_among,
-    held_subjects,
     holds_customer,
     holds_row,
 )
+from sessions_app.mirror.mentions import day_of, erase_mentions
 from sessions_app.mirror.refetch import stamp_missing
 from sessions_app.mirror.tables import CHATS, SESSIONS
 from sessions_app.mirror.walk import Walk
@@ -58,8 +57,7 @@ from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
 from sessions_app.vapi.errors import Gone, Unavailable, VapiError, WritesOff
-from sessions_app.vapi.json import BadJson, JsonObject, load_payload
-from sessions_app.vapi.times import parse_time
+from sessions_app.vapi.json import JsonObject
 
 _AT_ONCE = 50
 # A killed worker's erasure is taken up again after this.
@@ -211,20 +209,25 @@ def _delete_at_vapi(client: VapiClient, erasure: Erasure, session_id: str) -> No
 
 def _listed_at_vapi(client: VapiClient, erasure: Erasure) -> set[str]:
     """Ask Vapi's own filter. What is not here is noted, so that no later sync brings it, and nothing of it stays."""
-    query = replace(Listing(), **{erasure.by: erasure.value})  # type: ignore[arg-type]  # one of three texts
     holds = customer_holds(erasure.organization)
     found: dict[str, date] = {}
-    for step in Walk(client.list_sessions, query, client.get_session).steps():
-        theirs = [row for row in step.results if is_theirs(erasure.by, erasure.value, row)]
+    for row in _rows_at_vapi(client, erasure):
         # Held by another of their names: rows that are not here too.
-        free_rows = [row for row in theirs if not any(holds_row(hold, row) for hold in holds)]
-        found |= {str(row["id"]): day for row in free_rows if (day := _day_of(row))}
+        if (day := day_of(row)) and not any(holds_row(hold, row) for hold in holds):
+            found[str(row["id"])] = day
     held = held_among(found)
     free = {key: day for key, day in found.items() if key not in held}
     here = set(Session.objects.filter(pk__in=free).values_list("pk", flat=True))
     lacking = {key: day for key, day in free.items() if key not in here}
     _erase_lacking(erasure, lacking)
     return set(free)
+
+
+def _rows_at_vapi(client: VapiClient, erasure: Erasure) -> Iterator[JsonObject]:
+    for value in spellings_of(erasure.by, erasure.value):
+        query = replace(Listing(), **{erasure.by: value})  # type: ignore[arg-type]  # one of three texts
+        for step in Walk(client.list_sessions, query, client.get_session).steps():
+            yield from (row for row in step.results if is_theirs(erasure.by, erasure.value, row))
 
 
 def _erase_lacking(erasure: Erasure, lacking: dict[str, date]) -> None:
@@ -239,11 +242,6 @@ def _erase_lacking(erasure: Erasure, lacking: dict[str, date]) -> None:
             remember(erasure.organization, Stream.SESSIONS, days, ForgottenReason.ERASED)
         forget_in_bulks(erasure.organization, part)
         _erase_traces(erasure, part)
-
-
-def _day_of(row: Mapping[str, Any]) -> date | None:
-    moment = parse_time(row.get("createdAt"))
-    return moment.astimezone(UTC).date() if moment and isinstance(row.get("id"), str) else None
 
 
 # Here ----------------------------------------------------------------------------------------------
@@ -262,7 +260,8 @@ def _erase_here(erasure: Erasure) -> None:
             _erase_chats(erasure, ids)
             done = forget_rows(organization, SESSIONS, ids, ForgottenReason.ERASED)
         _mine(erasure).update(erased_here=F("erased_here") + done, next_attempt_at=Now() + _CLAIM)
-    _erase_mentions(erasure)
+    erase_mentions(organization, erasure.by, erasure.value)
+    empty_released(organization, erasure.by, erasure.value, ())
     # Plain digests of what was looked for: a number could be guessed from its digest.
     Lookup.objects.filter(organization=organization).delete()
 
@@ -293,37 +292,6 @@ def _erase_traces(erasure: Erasure, ids: list[str]) -> None:
         QuarantinedRecord.objects.filter(organization=organization, remote_id__in=ids).delete()
         LogEntry.objects.filter(object_id__in=ids).delete()
         empty_released(organization, erasure.by, erasure.value, ids)
-
-
-def _erase_mentions(erasure: Erasure) -> None:
-    """Messages and kept-apart records that name the customer although no session here does."""
-    organization, field = erasure.organization, json_field(erasure.by, erasure.value)
-    free = ~held_subjects()
-    events = _events(organization).filter(free, _names_nobody_held(organization, "body_json"))
-    events = events.filter(body_json__icontains=field)
-    while ids := list(events.values_list("pk", flat=True)[:_AT_ONCE]):
-        WebhookEvent.objects.filter(pk__in=ids).update(body_json="")
-    records = QuarantinedRecord.objects.filter(organization=organization, payload_json__icontains=field)
-    for record in records.filter(free, _names_nobody_held(organization, "payload_json")):
-        day = _day_of(_payload_of(record))
-        if record.remote_id and day:
-            remember(organization, record.stream, {record.remote_id: day}, ForgottenReason.ERASED)
-        record.delete()
-    empty_released(organization, erasure.by, erasure.value, ())
-
-
-def _names_nobody_held(organization: Organization, column: str) -> Q:
-    named = Q()
-    for hold in customer_holds(organization):
-        named &= ~Q(**{f"{column}__icontains": json_field(hold.by, hold.value)})
-    return named
-
-
-def _payload_of(record: QuarantinedRecord) -> JsonObject:
-    try:
-        return load_payload(record.payload_json)
-    except BadJson:
-        return {}
 
 
 def _events(organization: Organization) -> QuerySet[WebhookEvent]:

@@ -41,6 +41,8 @@ from sessions_app.models import (
 from sessions_app.models.edits import EditState
 from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
+from sessions_app.webhooks.inbox import digest_of, store_message
+from sessions_app.webhooks.messages import read_message
 from tests.admin.rows import mirror_chat, mirror_session
 from tests.mirror.locks import wait_until_it_waits
 from tests.sandbox_process import SandboxProcess
@@ -319,6 +321,61 @@ def test_what_was_deleted_at_vapi_is_not_deleted_again_when_it_goes_on(
     assert asked == [f"/session/{session_id}" for session_id in ids[3:]]
     ended = Erasure.objects.get()
     assert (ended.state, ended.erased_at_vapi, ended.erased_here) == ("done", 5, 5)
+
+
+@pytest.mark.parametrize("typed", ["+49 151 999 88 877", "+49 (151) 99988877"])
+def test_a_number_is_the_same_however_it_was_typed(
+    sandbox: SandboxProcess, organization: Organization, theirs: str, typed: str
+) -> None:
+    only_at_vapi = theirs_too(sandbox, organization, 1)
+    only_at_vapi.remove(theirs)
+    forget_rows(organization, SESSIONS, only_at_vapi, ForgottenReason.PRUNED)
+
+    erasure = erase(organization, value=typed, at_vapi=True)
+
+    assert (erasure.state, erasure.erased_here, erasure.erased_at_vapi) == ("done", 1, 2)
+    assert not {row["id"] for row in sandbox.truth("sessions")} & {theirs, *only_at_vapi}
+    assert traces() == set()
+
+
+@pytest.mark.parametrize(
+    ("by", "value", "customer"),
+    [
+        ("number", NUMBER, '{"number": "+4915199988877"}'),
+        ("number", NUMBER, '{ "number" : "+4915199988877" }'),
+        ("number", NUMBER, '{"number": "4915199988877"}'),
+        ("number", "+49 151 999-88877", '{"number": "+49 151 999-88877"}'),
+        ("email", EMAIL, '{"email": "XQ@Example.org"}'),
+        ("external_id", 'x"17', '{"externalId": "x\\"17"}'),
+    ],
+)
+def test_a_message_that_names_the_customer_is_emptied_however_it_is_written(
+    organization: Organization, by: str, value: str, customer: str
+) -> None:
+    store_body(organization, f'{{"message": {{"type": "transcript", "call": {{"customer": {customer}}}}}}}')
+    erase(organization, by=by, value=value)
+    assert WebhookEvent.objects.get().body_json == ""
+
+
+@pytest.mark.parametrize("customer", ['{"number": "+491519998887700"}', '{"name": "4915199988877"}'])
+def test_a_message_that_names_another_customer_stays(organization: Organization, customer: str) -> None:
+    body = f'{{"message": {{"type": "transcript", "customer": {customer}}}}}'
+    store_body(organization, body)
+    erase(organization)
+    assert WebhookEvent.objects.get().body_json == body
+
+
+def test_a_message_that_names_a_held_customer_too_stays(organization: Organization) -> None:
+    set_hold(organization, "email", "ada@example.org", "a case", "Grace")
+    body = f'{{"message": {{"type": "t", "customer": {{"number": "{NUMBER}", "email": "Ada@example.org"}}}}}}'
+    store_body(organization, body)
+    erase(organization)
+    assert WebhookEvent.objects.get().body_json == body
+
+
+def store_body(organization: Organization, body: str) -> None:
+    message = read_message(body.encode())
+    store_message(organization.pk, digest_of(body.encode()), message)
 
 
 def test_a_legal_hold_beats_it(organization: Organization, theirs: str) -> None:
