@@ -56,7 +56,7 @@ from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
-from sessions_app.vapi.errors import Gone, Unavailable, VapiError, WritesOff
+from sessions_app.vapi.errors import Gone, Refused, Unavailable, VapiError, WritesOff
 from sessions_app.vapi.json import JsonObject
 
 _AT_ONCE = 50
@@ -65,6 +65,8 @@ _CLAIM = timedelta(minutes=10)
 _WAIT = timedelta(minutes=5)
 # Of rows that went beyond Vapi's retention something may be left there.
 _NOT_THERE = (MissingReason.DELETED, MissingReason.GONE)
+# Refusals that every other request would meet as well.
+_OF_THE_KEY = (401, 402, 403)
 _SETTLED = (
     EditState.APPLIED,
     EditState.REJECTED,
@@ -179,6 +181,7 @@ def _named(holds: Sequence[int]) -> str:
 def _erase_at_vapi(erasure: Erasure) -> list[str]:
     """Delete the customer's sessions at Vapi, those that are not here too. Raises VapiError or NoKey."""
     # Nobody waits before a page for it, and there may be many: as edits are sent, each may wait for the budget.
+    refused = 0
     with open_client(erasure.organization, Purpose.PUSH) as client:
         for session_id in sorted(_still_at_vapi(erasure) | _listed_at_vapi(client, erasure)):
             try:
@@ -187,7 +190,12 @@ def _erase_at_vapi(erasure: Erasure) -> list[str]:
                 return [
                     "Not erased at Vapi: sending to Vapi is off. Turn it on and ask for the erasure again."
                 ]
-    return []
+            except Refused as problem:
+                if problem.status in _OF_THE_KEY:
+                    raise
+                refused += 1
+    what = "1 session" if refused == 1 else f"{refused:,} sessions"
+    return [f"Vapi refused to delete {what}: ask for the erasure again, or delete there."] if refused else []
 
 
 def _still_at_vapi(erasure: Erasure) -> set[str]:

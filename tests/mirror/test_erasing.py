@@ -323,6 +323,32 @@ def test_what_was_deleted_at_vapi_is_not_deleted_again_when_it_goes_on(
     assert (ended.state, ended.erased_at_vapi, ended.erased_here) == ("done", 5, 5)
 
 
+def test_one_that_vapi_refuses_to_delete_keeps_no_other_there(
+    sandbox: SandboxProcess, organization: Organization, theirs: str
+) -> None:
+    ids = theirs_too(sandbox, organization, 3)
+    sandbox.fault(f"400:method=DELETE,path=/session/{ids[0]}")
+
+    erasure = erase(organization, at_vapi=True)
+
+    assert (erasure.state, erasure.erased_here, erasure.erased_at_vapi) == ("partial", 4, 3)
+    assert erasure.note == "Vapi refused to delete 1 session: ask for the erasure again, or delete there."
+    assert {row["id"] for row in sandbox.truth("sessions")} & set(ids) == {ids[0]}
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_key_that_vapi_refuses_is_not_tried_on_every_session(
+    sandbox: SandboxProcess, organization: Organization, theirs: str, status: int
+) -> None:
+    theirs_too(sandbox, organization, 3)
+    sandbox.fault(f"{status}:method=DELETE")
+
+    erasure = erase(organization, at_vapi=True)
+
+    assert (erasure.state, erasure.erased_at_vapi, len(sandbox.journal("DELETE"))) == ("partial", 0, 1)
+    assert erasure.note == f"Not erased at Vapi: DELETE /session/{{id}}: {status}"
+
+
 @pytest.mark.parametrize("typed", ["+49 151 999 88 877", "+49 (151) 99988877"])
 def test_a_number_is_the_same_however_it_was_typed(
     sandbox: SandboxProcess, organization: Organization, theirs: str, typed: str
