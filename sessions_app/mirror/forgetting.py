@@ -34,7 +34,7 @@ from sessions_app.models import (
 )
 from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
-from sessions_app.search.words import suffixes
+from sessions_app.search.words import lock_numbers, suffixes
 
 # One transaction each: on SQLite every other writer waits for it.
 _AT_ONCE = 100
@@ -197,7 +197,9 @@ def _numbers(table: MirrorTable, ids: Sequence[str]) -> set[str]:
 
 
 def forget_numbers(numbers: Collection[str]) -> None:
-    """Delete the parts of numbers that no session has any more."""
+    """Delete the parts of numbers that no session has any more, in the caller's transaction."""
+    # Locked first: whoever is storing a session of a known number holds them, and is waited for.
+    lock_numbers(numbers)
     used = set(Session.objects.filter(customer_digits__in=numbers).values_list("customer_digits", flat=True))
     for number in sorted(set(numbers) - used):
         NumberSuffix.objects.filter(suffix__in=suffixes(number), digits=number).delete()

@@ -36,6 +36,7 @@ from sessions_app.models import (
 )
 from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
+from sessions_app.search.box import search_sessions
 from sessions_app.search.words import matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
 from tests.admin.rows import mirror_chat, mirror_session
@@ -194,6 +195,56 @@ def test_a_session_that_is_being_written_when_pruning_comes_to_it_stays(
 
     assert Session.objects.filter(pk="goes on", stored_payload__isnull=False).exists()
     assert set(matching_session_ids("words")) == {"goes on"}
+
+
+ANN = {"number": "+4915199988877"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+def test_a_number_is_found_whose_old_session_is_pruned_while_a_new_one_is_written(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(organization, record("old", customer=ANN))
+    threads: list[threading.Thread] = []
+
+    def prune() -> None:
+        forget_rows(organization, SESSIONS, ["old"], ForgottenReason.PRUNED)
+        connection.close()
+
+    def begin_to_prune(*args: Any) -> None:
+        monkeypatch.undo()
+        threads.append(threading.Thread(target=prune))
+        threads[0].start()
+        wait_until_it_waits(threads[0])
+        add_sums(*args)
+
+    monkeypatch.setattr(writer, "add_sums", begin_to_prune)
+    write(organization, record("new", customer=ANN))
+    threads[0].join()
+
+    assert [found.pk for found in search_sessions(Session.objects.all(), "99988877")] == ["new"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+def test_a_number_is_found_whose_new_session_is_written_while_an_old_one_is_pruned(
+    organization: Organization, record: Record
+) -> None:
+    write(organization, record("old", customer=ANN))
+
+    def write_new() -> None:
+        write(organization, record("new", customer=ANN))
+        connection.close()
+
+    writing = threading.Thread(target=write_new)
+    with transaction.atomic():
+        forget_rows(organization, SESSIONS, ["old"], ForgottenReason.PRUNED)
+        writing.start()
+        wait_until_it_waits(writing)
+    writing.join()
+
+    assert [found.pk for found in search_sessions(Session.objects.all(), "99988877")] == ["new"]
 
 
 def test_what_was_let_go_does_not_come_back(organization: Organization, record: Record) -> None:
