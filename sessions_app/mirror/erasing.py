@@ -205,7 +205,9 @@ def _still_at_vapi(erasure: Erasure) -> set[str]:
 
 
 def _delete_at_vapi(client: VapiClient, erasure: Erasure, session_id: str) -> None:
-    """Delete one, and stamp it: who takes the erasure up again does not ask for it again."""
+    """Delete one, and stamp it: who takes the erasure up again does not ask for it again. What is held by now stays."""
+    if held_among([session_id]) or _refuse_held(erasure):
+        return
     try:
         client.delete_session(session_id)
         reason, deleted = MissingReason.DELETED, 1

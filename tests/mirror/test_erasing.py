@@ -336,6 +336,28 @@ def test_one_that_vapi_refuses_to_delete_keeps_no_other_there(
     assert {row["id"] for row in sandbox.truth("sessions")} & set(ids) == {ids[0]}
 
 
+@pytest.mark.parametrize("by", ["session", "number"])
+def test_what_is_held_while_others_are_deleted_at_vapi_stays_there_and_here(
+    sandbox: SandboxProcess, organization: Organization, theirs: str, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    first, *_, last = theirs_too(sandbox, organization, 3)
+
+    def hold_meanwhile(*args: Any) -> None:
+        monkeypatch.undo()
+        set_hold(organization, by, {"session": last, "number": NUMBER}[by], "a case", "Ada")
+
+    monkeypatch.setattr(erasing, "stamp_missing", hold_meanwhile)
+    erasure = erase(organization, at_vapi=True)
+
+    kept = {"session": 1, "number": 3}[by]
+    assert (erasure.state, erasure.erased_at_vapi) == ("partial", 4 - kept)
+    assert "legal hold" in erasure.note
+    at_vapi = {row["id"] for row in sandbox.truth("sessions")}
+    assert last in at_vapi
+    assert first not in at_vapi
+    assert Session.objects.filter(pk=last).exists()
+
+
 @pytest.mark.parametrize("status", [401, 402, 403])
 def test_a_key_that_vapi_refuses_is_not_tried_on_every_session(
     sandbox: SandboxProcess, organization: Organization, theirs: str, status: int
