@@ -204,7 +204,9 @@ class SessionRefetch(RestView):
             )
         if found is None:
             raise NotFound(
-                "Vapi has no session of this id any more." if known else "Vapi has no such session."
+                "Vapi has no session of this id any more."
+                if known
+                else "Vapi has no such session, or it was let go here."
             )
         return answer_session(request, session_of(request, session_id))
 

@@ -3,6 +3,7 @@ digits, addresses without regard to case."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,28 @@ def is_theirs(by: str, value: str, row: Mapping[str, Any]) -> bool:
     return is_same(by, str(carried or ""), value)
 
 
-def json_field(by: str, value: str) -> str:
-    """Return the customer's field as a stored body has it: `"number":"+49..."`."""
-    return dump_payload({_FIELDS[by]: value})[1:-1]
+def names_customer(by: str, value: str, body: object) -> bool:
+    """Say whether parsed JSON names the customer anywhere, in a field of the name that Vapi gives it."""
+    nodes = [body]
+    for node in nodes:
+        if isinstance(node, Mapping):
+            carried = node.get(_FIELDS[by])
+            if isinstance(carried, str | int) and is_same(by, str(carried), value):
+                return True
+            nodes.extend(node.values())
+        elif isinstance(node, list):
+            nodes.extend(node)
+    return False
+
+
+def spellings_of(by: str, value: str) -> list[str]:
+    """Return what to ask Vapi for, whose filters compare texts: a number as it was given and as Vapi writes it."""
+    digits = digits_of(value) if by == NUMBER else ""
+    return list(dict.fromkeys([value, f"+{digits}"])) if digits else [value]
+
+
+def texts_of(by: str, value: str) -> set[str]:
+    """Return texts of which JSON that names the customer has one, whatever case and spaces: a number's bare digits."""
+    digits = digits_of(value) if by == NUMBER else ""
+    given = {text for text in (value, digits) if text}
+    return {written[1:-1] for text in given for written in (dump_payload(text), json.dumps(text))}

@@ -6,10 +6,9 @@ Sums of costs stay. What a legal hold keeps stays, and the erasure says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -18,7 +17,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from sessions_app.mirror.connection import NoKey, open_client
-from sessions_app.mirror.customers import is_theirs, json_field, sessions_of
+from sessions_app.mirror.customers import is_theirs, sessions_of, spellings_of
 from sessions_app.mirror.erased_bulks import forget_in_bulks
 from sessions_app.mirror.forgetting import (
     forget_rows,
@@ -26,16 +25,18 @@ from sessions_app.mirror.forgetting import (
     overwrite_deleted,
     purge_index_and_journal,
     remember,
+    writers_held,
 )
 from sessions_app.mirror.holds import (
     customer_holds,
     empty_released,
     extend_holds,
     held_among,
-    held_subjects,
     holds_customer,
     holds_row,
 )
+from sessions_app.mirror.mentions import day_of, erase_mentions
+from sessions_app.mirror.refetch import stamp_missing
 from sessions_app.mirror.tables import CHATS, SESSIONS
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import (
@@ -51,17 +52,21 @@ from sessions_app.models import (
 )
 from sessions_app.models.edits import EditState
 from sessions_app.models.forgetting import ErasureState, ForgottenReason
+from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import Stream
 from sessions_app.vapi.client import Listing, VapiClient
-from sessions_app.vapi.errors import Gone, Unavailable, VapiError, WritesOff
-from sessions_app.vapi.json import BadJson, JsonObject, load_payload
-from sessions_app.vapi.times import parse_time
+from sessions_app.vapi.errors import Gone, Refused, Unavailable, VapiError, WritesOff
+from sessions_app.vapi.json import JsonObject
 
 _AT_ONCE = 50
 # A killed worker's erasure is taken up again after this.
 _CLAIM = timedelta(minutes=10)
 _WAIT = timedelta(minutes=5)
+# Of rows that went beyond Vapi's retention something may be left there.
+_NOT_THERE = (MissingReason.DELETED, MissingReason.GONE)
+# Refusals that every other request would meet as well.
+_OF_THE_KEY = (401, 402, 403)
 _SETTLED = (
     EditState.APPLIED,
     EditState.REJECTED,
@@ -175,43 +180,78 @@ def _named(holds: Sequence[int]) -> str:
 
 def _erase_at_vapi(erasure: Erasure) -> list[str]:
     """Delete the customer's sessions at Vapi, those that are not here too. Raises VapiError or NoKey."""
-    with open_client(erasure.organization, Purpose.PERSON) as client:
-        ids = set(not_held(_sessions(erasure), SESSIONS).values_list("pk", flat=True))
-        ids |= _listed_at_vapi(client, erasure)
-        for session_id in sorted(ids):
+    # Nobody waits before a page for it, and there may be many: as edits are sent, each may wait for the budget.
+    refused = 0
+    with open_client(erasure.organization, Purpose.PUSH) as client:
+        for session_id in sorted(_still_at_vapi(erasure) | _listed_at_vapi(client, erasure)):
             try:
-                client.delete_session(session_id)
-            except Gone:
-                continue
+                _delete_at_vapi(client, erasure, session_id)
             except WritesOff:
                 return [
                     "Not erased at Vapi: sending to Vapi is off. Turn it on and ask for the erasure again."
                 ]
-            _mine(erasure).update(erased_at_vapi=F("erased_at_vapi") + 1)
-    return []
+            except Refused as problem:
+                if problem.status in _OF_THE_KEY:
+                    raise
+                refused += 1
+    what = "1 session" if refused == 1 else f"{refused:,} sessions"
+    return [f"Vapi refused to delete {what}: ask for the erasure again, or delete there."] if refused else []
+
+
+def _still_at_vapi(erasure: Erasure) -> set[str]:
+    """The customer's sessions here that Vapi did not answer 404 for."""
+    sessions = not_held(_sessions(erasure), SESSIONS)
+    return set(sessions.exclude(missing_reason__in=_NOT_THERE).values_list("pk", flat=True))
+
+
+def _delete_at_vapi(client: VapiClient, erasure: Erasure, session_id: str) -> None:
+    """Delete one, and stamp it: who takes the erasure up again does not ask for it again. What is held by now stays."""
+    if held_among([session_id]) or _refuse_held(erasure):
+        return
+    try:
+        client.delete_session(session_id)
+        reason, deleted = MissingReason.DELETED, 1
+    except Gone:
+        reason, deleted = MissingReason.GONE, 0
+    stamp_missing(erasure.organization, session_id, reason)
+    _mine(erasure).update(erased_at_vapi=F("erased_at_vapi") + deleted, next_attempt_at=Now() + _CLAIM)
 
 
 def _listed_at_vapi(client: VapiClient, erasure: Erasure) -> set[str]:
-    """Ask Vapi's own filter, and note ids that are not here: no later sync brings them."""
-    query = replace(Listing(), **{erasure.by: erasure.value})  # type: ignore[arg-type]  # one of three texts
+    """Ask Vapi's own filter. What is not here is noted, so that no later sync brings it, and nothing of it stays."""
     holds = customer_holds(erasure.organization)
     found: dict[str, date] = {}
-    for step in Walk(client.list_sessions, query, client.get_session).steps():
-        theirs = [row for row in step.results if is_theirs(erasure.by, erasure.value, row)]
+    for row in _rows_at_vapi(client, erasure):
         # Held by another of their names: rows that are not here too.
-        free_rows = [row for row in theirs if not any(holds_row(hold, row) for hold in holds)]
-        found |= {str(row["id"]): day for row in free_rows if (day := _day_of(row))}
+        if (day := day_of(row)) and not any(holds_row(hold, row) for hold in holds):
+            found[str(row["id"])] = day
     held = held_among(found)
     free = {key: day for key, day in found.items() if key not in held}
     here = set(Session.objects.filter(pk__in=free).values_list("pk", flat=True))
     lacking = {key: day for key, day in free.items() if key not in here}
-    remember(erasure.organization, Stream.SESSIONS, lacking, ForgottenReason.ERASED)
+    _erase_lacking(erasure, lacking)
     return set(free)
 
 
-def _day_of(row: Mapping[str, Any]) -> date | None:
-    moment = parse_time(row.get("createdAt"))
-    return moment.astimezone(UTC).date() if moment and isinstance(row.get("id"), str) else None
+def _rows_at_vapi(client: VapiClient, erasure: Erasure) -> Iterator[JsonObject]:
+    for value in spellings_of(erasure.by, erasure.value):
+        query = replace(Listing(), **{erasure.by: value})  # type: ignore[arg-type]  # one of three texts
+        for step in Walk(client.list_sessions, query, client.get_session).steps():
+            yield from (row for row in step.results if is_theirs(erasure.by, erasure.value, row))
+
+
+def _erase_lacking(erasure: Erasure, lacking: dict[str, date]) -> None:
+    """Sessions whose rows are not here, with the days of their createdAt: chats and other traces of them may be."""
+    ids = sorted(lacking)
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        _erase_chats(erasure, part)
+        with writers_held(erasure.organization):
+            _erase_chats(erasure, part)
+            days = {session_id: lacking[session_id] for session_id in part}
+            remember(erasure.organization, Stream.SESSIONS, days, ForgottenReason.ERASED)
+        forget_in_bulks(erasure.organization, part)
+        _erase_traces(erasure, part)
 
 
 # Here ----------------------------------------------------------------------------------------------
@@ -223,15 +263,24 @@ def _erase_here(erasure: Erasure) -> None:
     forget_in_bulks(organization, free.values_list("pk", flat=True))
     while ids := list(free.values_list("pk", flat=True)[:_AT_ONCE]):
         # A session goes last: by it a killed worker's follower finds the rest.
-        for part in _portions(not_held(Chat.objects.filter(session_id__in=ids), CHATS)):
-            _erase_traces(erasure, part)
-            forget_rows(organization, CHATS, part, ForgottenReason.ERASED)
+        _erase_chats(erasure, ids)
         _erase_traces(erasure, ids)
-        done = forget_rows(organization, SESSIONS, ids, ForgottenReason.ERASED)
+        with writers_held(organization):
+            # Those that came meanwhile. Once the session is known as erased, no chat of it is stored.
+            _erase_chats(erasure, ids)
+            done = forget_rows(organization, SESSIONS, ids, ForgottenReason.ERASED)
         _mine(erasure).update(erased_here=F("erased_here") + done, next_attempt_at=Now() + _CLAIM)
-    _erase_mentions(erasure)
+    erase_mentions(organization, erasure.by, erasure.value)
+    empty_released(organization, erasure.by, erasure.value, ())
     # Plain digests of what was looked for: a number could be guessed from its digest.
     Lookup.objects.filter(organization=organization).delete()
+
+
+def _erase_chats(erasure: Erasure, session_ids: Sequence[str]) -> None:
+    chats = Chat.objects.filter(organization=erasure.organization, session_id__in=session_ids)
+    for part in _portions(not_held(chats, CHATS)):
+        _erase_traces(erasure, part)
+        forget_rows(erasure.organization, CHATS, part, ForgottenReason.ERASED)
 
 
 def _portions(chats: QuerySet[Chat]) -> Iterator[list[str]]:
@@ -253,37 +302,6 @@ def _erase_traces(erasure: Erasure, ids: list[str]) -> None:
         QuarantinedRecord.objects.filter(organization=organization, remote_id__in=ids).delete()
         LogEntry.objects.filter(object_id__in=ids).delete()
         empty_released(organization, erasure.by, erasure.value, ids)
-
-
-def _erase_mentions(erasure: Erasure) -> None:
-    """Messages and kept-apart records that name the customer although no session here does."""
-    organization, field = erasure.organization, json_field(erasure.by, erasure.value)
-    free = ~held_subjects()
-    events = _events(organization).filter(free, _names_nobody_held(organization, "body_json"))
-    events = events.filter(body_json__icontains=field)
-    while ids := list(events.values_list("pk", flat=True)[:_AT_ONCE]):
-        WebhookEvent.objects.filter(pk__in=ids).update(body_json="")
-    records = QuarantinedRecord.objects.filter(organization=organization, payload_json__icontains=field)
-    for record in records.filter(free, _names_nobody_held(organization, "payload_json")):
-        day = _day_of(_payload_of(record))
-        if record.remote_id and day:
-            remember(organization, record.stream, {record.remote_id: day}, ForgottenReason.ERASED)
-        record.delete()
-    empty_released(organization, erasure.by, erasure.value, ())
-
-
-def _names_nobody_held(organization: Organization, column: str) -> Q:
-    named = Q()
-    for hold in customer_holds(organization):
-        named &= ~Q(**{f"{column}__icontains": json_field(hold.by, hold.value)})
-    return named
-
-
-def _payload_of(record: QuarantinedRecord) -> JsonObject:
-    try:
-        return load_payload(record.payload_json)
-    except BadJson:
-        return {}
 
 
 def _events(organization: Organization) -> QuerySet[WebhookEvent]:

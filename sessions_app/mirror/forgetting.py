@@ -7,7 +7,8 @@ everything here. Asks Vapi nothing.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -33,7 +34,7 @@ from sessions_app.models import (
 )
 from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
-from sessions_app.search.words import suffixes
+from sessions_app.search.words import lock_numbers, suffixes
 
 # One transaction each: on SQLite every other writer waits for it.
 _AT_ONCE = 100
@@ -83,8 +84,16 @@ def forgotten_among(
 
 
 def remember(organization: Organization, stream: str, days: dict[str, date], reason: ForgottenReason) -> None:
-    """Note ids as let go, each with the UTC day of its createdAt."""
+    """Note ids as let go, each with the UTC day of its createdAt. What was pruned may be erased as well."""
     now = timezone.now()
+    if reason == ForgottenReason.ERASED:
+        known_before: dict[str, Any] = {
+            "update_conflicts": True,
+            "unique_fields": ["organization", "stream", "digest"],
+            "update_fields": ["reason"],
+        }
+    else:
+        known_before = {"ignore_conflicts": True}
     ForgottenId.objects.bulk_create(
         [
             ForgottenId(
@@ -97,7 +106,7 @@ def remember(organization: Organization, stream: str, days: dict[str, date], rea
             )
             for remote_id, day in sorted(days.items())
         ],
-        ignore_conflicts=True,
+        **known_before,
     )
 
 
@@ -123,17 +132,34 @@ def not_held(rows: QuerySet[Any], table: MirrorTable) -> QuerySet[Any]:
     return rows.exclude(held_sessions("pk" if table is SESSIONS else "session_id"))
 
 
+@contextmanager
+def writers_held(organization: Organization) -> Iterator[None]:
+    """A transaction during which nothing of the organization is stored: writers that have begun finish first.
+
+    It waits for them before it has locked anything else. SQLite has one writer at a time, which this transaction is.
+    """
+    with transaction.atomic():
+        # Not FOR UPDATE: it would keep writers from checking their foreign keys.
+        Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+        yield
+
+
 def forget_rows(
-    organization: Organization, table: MirrorTable, ids: Sequence[str], reason: ForgottenReason
+    organization: Organization,
+    table: MirrorTable,
+    ids: Sequence[str],
+    reason: ForgottenReason,
+    *,
+    updated_before: datetime | None = None,
 ) -> int:
-    """Delete rows with payloads, words, history and numbers, in one transaction. Returns how many there were."""
+    """Delete rows with payloads, words, history and numbers, in one transaction. Returns how many there were.
+
+    With `updated_before` those that were updated since stay.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         mine = not_held(table.model.objects.filter(organization=organization, pk__in=ids), table)
-        # Locked in one order, before anything of them is read: a writer that waits finds the digest afterwards.
-        locked = list(mine.select_for_update().order_by("pk").values_list("pk", "created_at"))
-        # Whoever holds a session locks it too: asked once more, as it may have been held while this waited.
-        held = held_among([pk for pk, _ in locked]) if table is SESSIONS else set()
-        gone = {pk: moment.astimezone(UTC).date() for pk, moment in locked if pk not in held}
+        rows = mine if updated_before is None else mine.filter(updated_at__lt=updated_before)
+        gone = {pk: moment.astimezone(UTC).date() for pk, moment in _lock(rows, table).items()}
         if not gone:
             return 0
         remember(organization, table.stream, gone, reason)
@@ -146,6 +172,16 @@ def forget_rows(
         delete_rows(cursor, table.name, "id", list(gone))
         forget_numbers(numbers)
     return len(gone)
+
+
+def _lock(rows: QuerySet[Any], table: MirrorTable) -> dict[str, datetime]:
+    """Lock rows that may be let go. Returns the createdAt of each that may be, now that it is locked."""
+    # In one order, before anything of them is read: a writer that waits finds the digest afterwards.
+    ordered = rows.select_for_update(of=("self",)).order_by("pk")
+    locked = dict(ordered.values_list("pk", "created_at"))
+    # Whoever holds a session locks it too: asked once more, as it may have been held while this waited.
+    held = held_among(locked) if table is SESSIONS else set()
+    return {pk: moment for pk, moment in locked.items() if pk not in held}
 
 
 def remove_offered(cursor: CursorWrapper, table: MirrorTable, ids: Collection[str]) -> None:
@@ -161,7 +197,9 @@ def _numbers(table: MirrorTable, ids: Sequence[str]) -> set[str]:
 
 
 def forget_numbers(numbers: Collection[str]) -> None:
-    """Delete the parts of numbers that no session has any more."""
+    """Delete the parts of numbers that no session has any more, in the caller's transaction."""
+    # Locked first: whoever is storing a session of a known number holds them, and is waited for.
+    lock_numbers(numbers)
     used = set(Session.objects.filter(customer_digits__in=numbers).values_list("customer_digits", flat=True))
     for number in sorted(set(numbers) - used):
         NumberSuffix.objects.filter(suffix__in=suffixes(number), digits=number).delete()
@@ -180,19 +218,21 @@ def _rename_costs(
 ) -> None:
     """Sums stay equal to their lines; the lines no longer name what they came from."""
     source = table.source.value
+    # A chat's own lines name it; what the chats of a forgotten session cost is not listed under its id either.
+    own = ", chat_id = %(name)s" if table is CHATS else ""
     for remote_id in ids:
         name = f"forgotten-{digest_of(organization.pk, table.stream, remote_id)}"
         cursor.execute(
-            f"UPDATE {_LINES} SET id = %s || position, parent_id = %s WHERE source = %s AND parent_id = %s",  # noqa: S608 - our own table's name
-            [f"{source}:{name}:", name, source, remote_id],
+            f"UPDATE {_LINES} SET id = %(start)s || position, parent_id = %(name)s{own}"  # noqa: S608 - our own table's name
+            " WHERE source = %(source)s AND parent_id = %(id)s",
+            {"start": f"{source}:{name}:", "name": name, "source": source, "id": remote_id},
         )
         cursor.execute(
             f"UPDATE {_REPORTED} SET id = %s, parent_id = %s WHERE id = %s",  # noqa: S608 - our own table's name
             [f"{source}:{name}", name, f"{source}:{remote_id}"],
         )
-        # What the chats of a forgotten session cost is not listed under its id either.
-        column = "session_id" if table is SESSIONS else "chat_id"
-        CostLine.objects.filter(**{column: remote_id}).update(**{column: name})
+        if table is SESSIONS:
+            CostLine.objects.filter(session_id=remote_id).update(session_id=name)
 
 
 # Our own retention ---------------------------------------------------------------------------------
@@ -214,10 +254,11 @@ def prune_retained(now: datetime | None = None) -> LetGo:
 
 
 def _prune_rows(organization: Organization, table: MirrorTable, now: datetime) -> int:
+    before = _past(now, organization.row_retention_days)
     old = old_rows(organization, table, now)
     pruned = 0
     while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
-        done = forget_rows(organization, table, ids, ForgottenReason.PRUNED)
+        done = forget_rows(organization, table, ids, ForgottenReason.PRUNED, updated_before=before)
         if not done:
             break
         pruned += done
@@ -230,13 +271,13 @@ def _prune_payloads(organization: Organization, table: MirrorTable, now: datetim
     pruned = 0
     while ids := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
         with transaction.atomic(), connection.cursor() as cursor:
-            # Held since they were chosen: they stay.
-            kept = list(not_held(table.model.objects.filter(pk__in=ids), table).values_list("pk", flat=True))
-            delete_rows(cursor, table.payload_name, table.payload_key, kept)
-            _forget_said(cursor, table, kept)
+            # Held or updated since they were chosen: they stay.
+            gone = list(_lock(old.filter(pk__in=ids), table))
+            delete_rows(cursor, table.payload_name, table.payload_key, gone)
+            _forget_said(cursor, table, gone)
             if table is SESSIONS:
-                FieldChange.objects.filter(organization=organization, session_id__in=kept).delete()
-        pruned += len(kept)
+                FieldChange.objects.filter(organization=organization, session_id__in=gone).delete()
+        pruned += len(gone)
     return pruned
 
 
@@ -253,10 +294,14 @@ def old_payloads(organization: Organization, table: MirrorTable, now: datetime) 
 
 def _older(organization: Organization, table: MirrorTable, days: int | None, now: datetime) -> QuerySet[Any]:
     rows = table.model.objects.filter(organization=organization)
-    if days is None:
+    before = _past(now, days)
+    if before is None:
         return rows.none()
-    old = rows.filter(updated_at__lt=now - timedelta(days=days))
-    return not_held(old, table).order_by("updated_at", "pk")
+    return not_held(rows.filter(updated_at__lt=before), table).order_by("updated_at", "pk")
+
+
+def _past(now: datetime, days: int | None) -> datetime | None:
+    return None if days is None else now - timedelta(days=days)
 
 
 def _forget_said(cursor: CursorWrapper, table: MirrorTable, ids: Sequence[str]) -> None:

@@ -88,7 +88,7 @@ def _ended(organization: Organization, before: datetime | None) -> QuerySet[Webh
 def _empty_bodies(organization: Organization, now: datetime) -> int:
     emptied, bodies = 0, old_bodies(organization, now)
     while ids := list(bodies.values_list("pk", flat=True)[:_AT_ONCE]):
-        emptied += WebhookEvent.objects.filter(pk__in=ids).update(body_json="")
+        emptied += bodies.filter(pk__in=ids).update(body_json="")
     return emptied
 
 
@@ -139,6 +139,7 @@ def _delete(
 ) -> int:
     deleted = 0
     while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
-        rows.model._base_manager.filter(pk__in=ids).delete()
-        deleted += len(ids)
+        # By their own conditions once more: what was held meanwhile stays.
+        _, gone = rows.filter(pk__in=ids).delete()
+        deleted += gone.get(rows.model._meta.label, 0)
     return deleted

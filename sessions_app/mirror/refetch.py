@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
 
 from sessions_app.mirror.connection import NoKey, open_client
+from sessions_app.mirror.forgetting import forgotten_among
 from sessions_app.mirror.streams import STREAMS, store_answer
 from sessions_app.mirror.walk import Walk
 from sessions_app.models import ApiToken, Organization, Session
@@ -50,10 +51,13 @@ def refetch_session(organization: Organization, session_id: str) -> Session | No
 def adopt_session(session_id: str, who: AbstractBaseUser | AnonymousUser | ApiToken) -> Session | None:
     """Ask every active organization that `who` sees for an id that is not mirrored yet.
 
-    None where nobody knows it. Raises the last VapiError where one could not be asked and none had it.
+    None where nobody knows it, or it was let go here. Raises the last VapiError where one could not be asked and
+    none had it.
     """
     problem: VapiError | None = None
     for organization in Organization.objects.visible_to(who).filter(is_active=True):
+        if forgotten_among(organization, Stream.SESSIONS, [session_id]):
+            continue
         try:
             with open_client(organization, Purpose.PERSON) as client:
                 found = mirror_one(client, organization, session_id)

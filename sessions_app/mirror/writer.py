@@ -188,10 +188,14 @@ def _mirror(batch: _Batch, records: Iterable[Record]) -> WriteResult:
 
 def _let_go(batch: _Batch, new: Sequence[Record]) -> set[str]:
     let_go = forgotten_among(batch.organization, batch.table.stream, [each.id for each in new])
-    if batch.table is CHATS:
-        chats = {each.id: (session_of(each), each.created_at) for each in new}
-        let_go |= erase_with_sessions(batch.organization, chats)
-    return let_go
+    return let_go | _erased_with_sessions(batch, new)
+
+
+def _erased_with_sessions(batch: _Batch, new: Sequence[Record]) -> set[str]:
+    if batch.table is not CHATS:
+        return set()
+    chats = {each.id: (session_of(each), each.created_at) for each in new}
+    return erase_with_sessions(batch.organization, chats)
 
 
 def _newest_of_each(records: Iterable[Record]) -> list[Record]:
@@ -277,8 +281,9 @@ def _write(batch: _Batch, records: list[Record], *, are_new: bool) -> WriteResul
         before = {} if are_new else stored_versions(cursor, table, [record.id for record in records])
         writable = records if are_new else _still_news(batch, records, before)
         written = _write_parents(cursor, batch, writable, are_new=are_new)
-        # Looked at with the rows locked: one may have been let go since it was offered.
-        let_go = forgotten_among(organization, table.stream, written)
+        # Looked at with the rows locked: one, or its session, may have been let go since it was offered.
+        new = [record for record in writable if record.id in written and record.id not in before]
+        let_go = forgotten_among(organization, table.stream, written) | _erased_with_sessions(batch, new)
         if let_go:
             remove_offered(cursor, table, let_go)
             written -= let_go

@@ -7,7 +7,7 @@ an FTS5 row.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -193,7 +193,10 @@ def _there_is(rows: QuerySet[SearchText]) -> Q:
 
 
 def index_numbers(cursor: CursorWrapper, digits: Iterable[str]) -> None:
-    """Remember numbers, digits alone, by every suffix of three digits and more. Known numbers cost one look."""
+    """Remember numbers, digits alone, by every suffix of three digits and more, in the caller's transaction.
+
+    Known numbers cost one look, and cannot be forgotten before that transaction has ended.
+    """
     numbers = {number for number in digits if len(number) >= SHORTEST_PART}
     news = sorted(numbers - _known_numbers(cursor, sorted(numbers)))
     pairs = sorted((suffix, number) for number in news for suffix in suffixes(number))
@@ -210,6 +213,14 @@ def index_numbers(cursor: CursorWrapper, digits: Iterable[str]) -> None:
         cursor.executemany(f"{into} VALUES (%s, %s) ON CONFLICT DO NOTHING", pairs)
 
 
+def lock_numbers(numbers: Collection[str]) -> None:
+    """Let nobody look known numbers up to store them, until the transaction ends. Waits for whoever has."""
+    # In the order in which they are looked up.
+    for number in sorted(numbers):
+        known = NumberSuffix.objects.filter(suffix=number[-NUMBER_LENGTH:], digits=number)
+        list(known.select_for_update().values_list("pk"))
+
+
 def suffixes(digits: str) -> list[str]:
     """Return every suffix of at least three digits, the longest first."""
     end = digits[-NUMBER_LENGTH:]
@@ -223,7 +234,7 @@ def _known_numbers(cursor: CursorWrapper, numbers: Sequence[str]) -> set[str]:
         # One by one: for many values at once a planner without statistics reads the whole table.
         cursor.execute(
             "SELECT number FROM unnest(%s::text[], %s::text[]) AS asked (number, last) WHERE"  # noqa: S608 - our own name
-            f" (SELECT true FROM {_SUFFIXES} WHERE suffix = last AND digits = number LIMIT 1)",
+            f" (SELECT true FROM {_SUFFIXES} WHERE suffix = last AND digits = number LIMIT 1 FOR KEY SHARE)",
             [list(numbers), ends],
         )
         return {row[0] for row in cursor.fetchall()}

@@ -282,7 +282,7 @@ def _raise_refusal(method: str, path: str, response: Reply) -> NoReturn:
 
 def _names_no_route(words: tuple[str, ...]) -> bool:
     """A wrong base URL gets the framework's 404 for every path; taken for `Gone` it would empty a mirror."""
-    return any(line.startswith(("Cannot GET ", "Cannot PATCH ")) for line in words)
+    return any(line.startswith(("Cannot GET ", "Cannot PATCH ", "Cannot DELETE ")) for line in words)
 
 
 def _envelope(response: Reply) -> JsonObject | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from sessions_app.mirror.forgetting import forget_rows
 from sessions_app.mirror.refetch import refetch_session
+from sessions_app.mirror.tables import SESSIONS
 from sessions_app.models import Organization, Session
+from sessions_app.models.forgetting import ForgottenReason
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,6 +69,23 @@ def test_an_id_that_nobody_knows(
 ) -> None:
     page = editor_client.post(f"{URL}no-such-session/adopt/", headers={"HX-Request": "true"}).content.decode()
     assert "No such session" in page
+
+
+@pytest.mark.parametrize("reason", ForgottenReason)
+def test_an_id_that_was_let_go_here_is_not_asked_for(
+    editor_client: Client, organization: Organization, sandbox: SandboxProcess, reason: ForgottenReason
+) -> None:
+    session_id = sandbox.truth()[0]["id"]
+    refetch_session(organization, session_id)
+    forget_rows(organization, SESSIONS, [session_id], reason)
+    asked = len(sandbox.journal())
+
+    page = editor_client.post(f"{URL}{session_id}/adopt/", headers={"HX-Request": "true"}).content.decode()
+
+    assert "No such session" in page
+    assert "it was let go here" in page
+    assert len(sandbox.journal()) == asked
+    assert not Session.objects.exists()
 
 
 def test_an_id_is_not_said_to_be_unknown_when_vapi_is_away(

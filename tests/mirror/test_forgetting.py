@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db.models import Sum
+from django.db import connection, transaction
+from django.db.models import Q, Sum
 from django.utils import timezone
 
-from sessions_app.mirror.forgetting import digest_of, forgotten_among, prune_retained
+from sessions_app.costs.rollup import add_sums
+from sessions_app.mirror import forgetting, writer
+from sessions_app.mirror.forgetting import digest_of, forget_rows, forgotten_among, prune_retained
 from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.reconcile import reconcile_stream
 from sessions_app.mirror.sync import sync_organization
+from sessions_app.mirror.tables import CHATS, SESSIONS, MirrorTable
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
     Chat,
@@ -28,10 +34,14 @@ from sessions_app.models import (
     Session,
     SessionPayload,
 )
+from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
+from sessions_app.search.box import search_sessions
 from sessions_app.search.words import matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
+from tests.admin.rows import mirror_chat, mirror_session
 from tests.mirror.conftest import NOON
+from tests.mirror.locks import wait_until_it_waits
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +92,159 @@ def test_whole_rows_go_and_their_sums_stay(organization: Organization, record: R
     assert total == rolled
     assert total * 4 == 3
     assert not CostLine.objects.filter(session_id="old").exists()
+
+
+@pytest.mark.parametrize("table", [CHATS, SESSIONS], ids=["chats", "sessions"])
+def test_the_cost_lines_of_what_goes_are_found_by_index(
+    organization: Organization, table: MirrorTable
+) -> None:
+    mirror_session(organization, "old", costs=[{"type": "model", "cost": 0.25}])
+    mirror_chat(organization, "of-old", sessionId="old", costs=[{"type": "model", "cost": 0.5}])
+    CostLine.objects.bulk_create(
+        CostLine(
+            id=f"session:s{i}:0", organization=organization, source="session", parent_id=f"s{i}",
+            session_id=f"s{i}", position=0, occurred_at=NOON,
+        )
+        for i in range(5000)
+    )  # fmt: skip
+    asked: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if CostLine._meta.db_table in sql:
+            asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        with connection.execute_wrapper(note):
+            gone = {CHATS: "of-old", SESSIONS: "old"}[table]
+            assert forget_rows(organization, table, [gone], ForgottenReason.PRUNED) == 1
+        word = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        for sql, params in asked:
+            cursor.execute(f"{word} {sql}", params)
+            plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+            assert "SCAN sessions_app_costline" not in plan
+            assert "Seq Scan on sessions_app_costline" not in plan
+    column = "chat_id" if table is CHATS else "session_id"
+    named = CostLine.objects.filter(**{f"{column}__startswith": "forgotten-"})
+    assert {line.source for line in named} == ({"chat"} if table is CHATS else {"session", "chat"})
+    assert not CostLine.objects.filter(Q(parent_id=gone) | Q(**{column: gone})).exists()
+
+
+def test_a_session_that_goes_on_while_old_ones_are_pruned_stays(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(organization, row_retention_days=10)
+    write(organization, record("goes on"), record("old"))
+
+    def go_on_meanwhile(*args: Any, **options: Any) -> int:
+        write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
+        return forget_rows(*args, **options)
+
+    monkeypatch.setattr(forgetting, "forget_rows", go_on_meanwhile)
+
+    assert prune_retained().rows == 1
+    assert list(Session.objects.values_list("pk", flat=True)) == ["goes on"]
+    assert forgotten_among(organization, Stream.SESSIONS, ["goes on", "old"]) == {"old"}
+
+
+def test_the_words_of_a_session_that_goes_on_while_old_ones_are_pruned_stay(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(organization, payload_retention_days=10)
+    write(organization, record("goes on"), record("old"))
+    atomic = transaction.atomic
+
+    def go_on_meanwhile() -> Any:
+        monkeypatch.undo()
+        write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
+        return atomic()
+
+    monkeypatch.setattr(transaction, "atomic", go_on_meanwhile)
+
+    assert prune_retained().payloads == 1
+    assert set(SessionPayload.objects.values_list("pk", flat=True)) == {"goes on"}
+    assert set(matching_session_ids("words")) == {"goes on"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+@pytest.mark.parametrize("age", ["row_retention_days", "payload_retention_days"])
+def test_a_session_that_is_being_written_when_pruning_comes_to_it_stays(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch, age: str
+) -> None:
+    """Pruning waits for the row, and finds it young."""
+    keep(organization, **{age: 10})
+    write(organization, record("goes on"))
+    threads: list[threading.Thread] = []
+
+    def prune() -> None:
+        prune_retained()
+        connection.close()
+
+    def begin_to_prune(*args: Any) -> None:
+        monkeypatch.undo()
+        threads.append(threading.Thread(target=prune))
+        threads[0].start()
+        wait_until_it_waits(threads[0])
+        add_sums(*args)
+
+    monkeypatch.setattr(writer, "add_sums", begin_to_prune)
+    write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
+    threads[0].join()
+
+    assert Session.objects.filter(pk="goes on", stored_payload__isnull=False).exists()
+    assert set(matching_session_ids("words")) == {"goes on"}
+
+
+ANN = {"number": "+4915199988877"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+def test_a_number_is_found_whose_old_session_is_pruned_while_a_new_one_is_written(
+    organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(organization, record("old", customer=ANN))
+    threads: list[threading.Thread] = []
+
+    def prune() -> None:
+        forget_rows(organization, SESSIONS, ["old"], ForgottenReason.PRUNED)
+        connection.close()
+
+    def begin_to_prune(*args: Any) -> None:
+        monkeypatch.undo()
+        threads.append(threading.Thread(target=prune))
+        threads[0].start()
+        wait_until_it_waits(threads[0])
+        add_sums(*args)
+
+    monkeypatch.setattr(writer, "add_sums", begin_to_prune)
+    write(organization, record("new", customer=ANN))
+    threads[0].join()
+
+    assert [found.pk for found in search_sessions(Session.objects.all(), "99988877")] == ["new"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+def test_a_number_is_found_whose_new_session_is_written_while_an_old_one_is_pruned(
+    organization: Organization, record: Record
+) -> None:
+    write(organization, record("old", customer=ANN))
+
+    def write_new() -> None:
+        write(organization, record("new", customer=ANN))
+        connection.close()
+
+    writing = threading.Thread(target=write_new)
+    with transaction.atomic():
+        forget_rows(organization, SESSIONS, ["old"], ForgottenReason.PRUNED)
+        writing.start()
+        wait_until_it_waits(writing)
+    writing.join()
+
+    assert [found.pk for found in search_sessions(Session.objects.all(), "99988877")] == ["new"]
 
 
 def test_what_was_let_go_does_not_come_back(organization: Organization, record: Record) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from sessions_app.mirror.tables import SESSIONS
 from sessions_app.models import Erasure, HeldSession, LegalHold, Organization, Session, WebhookEvent
 from sessions_app.models.forgetting import ForgottenReason
 from tests.admin.rows import START, mirror_chat, mirror_session
+from tests.mirror.locks import wait_until_it_waits
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -177,18 +177,7 @@ def test_a_hold_that_is_set_while_rows_go_keeps_what_is_left(organization: Organ
         hold_ada(organization)
         pruning = threading.Thread(target=prune)
         pruning.start()
-        wait_for_a_lock()
+        wait_until_it_waits(pruning)
     pruning.join()
     assert gone == [0]
     assert Session.objects.exists()
-
-
-def wait_for_a_lock() -> None:
-    while not somebody_waits():
-        time.sleep(0.02)
-
-
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])

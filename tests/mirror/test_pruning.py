@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models import Model
 from django.utils import timezone
 
 from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.pruning import prune
 from sessions_app.models import (
     FieldChange,
+    LegalHold,
     Organization,
     QuarantinedRecord,
     SyncRun,
@@ -50,6 +53,35 @@ def test_history_has_the_age_limit_of_its_organization(organization: Organizatio
     assert prune().changes == 1
 
     assert set(FieldChange.objects.values_list("session_id", flat=True)) == {"young", "held"}
+
+
+@pytest.mark.parametrize("model", [FieldChange, WebhookEvent])
+def test_a_hold_that_is_set_while_old_things_go_keeps_them(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, model: type[Model]
+) -> None:
+    """It is set when what goes has been chosen, and before it is deleted or emptied."""
+    Organization.objects.update(history_retention_days=10, event_retention_days=None)
+    make_session(organization, "held")
+    change(organization, "held", 99)
+    WebhookEvent.objects.create(
+        organization=organization, digest="a", remote_id="held", received_at=ago(99), state="processed",
+        body_json="{}",
+    )  # fmt: skip
+    table = model._meta.db_table
+
+    def hold_meanwhile(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        goes = sql.startswith(("DELETE", "UPDATE")) and table in sql
+        if goes and not LegalHold.objects.exists():
+            set_hold(organization, "session", "held", "a case", "Ada")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(hold_meanwhile):
+        prune()
+
+    assert LegalHold.objects.exists()
+    if model is FieldChange:
+        assert FieldChange.objects.exists()
+    assert WebhookEvent.objects.get().body_json == "{}"
 
 
 def test_history_without_a_limit_stays(organization: Organization) -> None:

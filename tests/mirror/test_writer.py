@@ -14,9 +14,12 @@ from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
 from sessions_app.mirror import writer as module
+from sessions_app.mirror.forgetting import forget_rows, forgotten_among
 from sessions_app.mirror.quarantine import quarantine
-from sessions_app.mirror.writer import mirror_sessions
+from sessions_app.mirror.tables import SESSIONS
+from sessions_app.mirror.writer import mirror_chats, mirror_sessions
 from sessions_app.models import (
+    Chat,
     CostLine,
     CostRollup,
     Organization,
@@ -25,9 +28,10 @@ from sessions_app.models import (
     Session,
     SessionPayload,
 )
+from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.runs import Stream
 from sessions_app.search.words import index_words, matching_session_ids
-from sessions_app.vapi.payloads import SessionRecord
+from sessions_app.vapi.payloads import ChatRecord, SessionRecord, parse_chat
 from tests.search.rows import words_row
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -314,6 +318,29 @@ def test_one_that_came_after_the_look_is_counted_once(
 
     assert (result.created, result.updated) == (2, 1)
     assert CostLine.objects.aggregate(total=Sum("cost_usd"))["total"] == itemized_in_rollup() == 3
+
+
+@pytest.mark.django_db
+def test_a_chat_whose_session_was_erased_after_the_look_is_not_stored(
+    organization: Organization, record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror_sessions(organization, [record("theirs")], asked_at=NOW)
+
+    def erase_meanwhile(news: Sequence[ChatRecord]) -> Iterator[list[ChatRecord]]:
+        forget_rows(organization, SESSIONS, ["theirs"], ForgottenReason.ERASED)
+        yield list(news)
+
+    monkeypatch.setattr(module, "_portions", erase_meanwhile)
+    at = NOW.isoformat()
+    chats = [
+        parse_chat({"id": name, "orgId": "org", "createdAt": at, "updatedAt": at, "sessionId": session_id})
+        for name, session_id in (("c1", "theirs"), ("c2", "another"))
+    ]
+    result = mirror_chats(organization, chats, asked_at=NOW)
+
+    assert (result.created, result.unchanged) == (1, 1)
+    assert list(Chat.objects.values_list("pk", flat=True)) == ["c2"]
+    assert forgotten_among(organization, Stream.CHATS, ["c1", "c2"]) == {"c1"}
 
 
 def test_new_records_are_looked_for_once(organization: Organization, record: Make) -> None:

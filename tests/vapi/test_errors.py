@@ -79,6 +79,16 @@ def test_a_404_of_a_wrong_base_url_is_not_gone(httpserver: HTTPServer, client: V
     assert isinstance(failure(client), Refused)
 
 
+def test_a_404_of_a_wrong_base_url_deletes_nothing(httpserver: HTTPServer, writer: VapiClient) -> None:
+    words = "Cannot DELETE /v2/session/s1"
+    httpserver.expect_request("/session/s1", method="DELETE").respond_with_json(
+        {"message": words}, status=404
+    )
+
+    with pytest.raises(Refused, match=r"DELETE /session/\{id\}: 404"):
+        writer.delete_session("s1")
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 405, 409, 410, 413, 422, 499])
 def test_another_4xx_is_refused_with_the_words_of_vapi(
     httpserver: HTTPServer, client: VapiClient, status: int
