@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from django.utils import timezone
-
 from sessions_app.admin.pretty import pretty_json, pretty_text
+from sessions_app.templatetags.vapiadmin import local
 from sessions_app.vapi.messages import ToolCall, Turn
 
 # A longer conversation is shown from its start, with a link to the whole.
@@ -153,8 +152,8 @@ def _pause(before: Turn | None, turn: Turn) -> int:
 def _new_day(before: Turn | None, turn: Turn) -> date | None:
     if turn.at is None:
         return None
-    day = timezone.localtime(turn.at).date()
-    if before is not None and before.at is not None and timezone.localtime(before.at).date() == day:
+    day = local(turn.at).date()
+    if before is not None and before.at is not None and local(before.at).date() == day:
         return None
     return day
 

@@ -123,7 +123,8 @@ class OrganizationAdmin(ListAdmin):
     def save_model(
         self, request: HttpRequest, obj: Organization, form: OrganizationForm, change: bool
     ) -> None:
-        super().save_model(request, obj, form, change)
+        """Only what was changed here is written: a pause, say, that came meanwhile stays."""
+        obj.save(update_fields=form.changed_data if change else None)
         if form.may_begin:
             # A worker tests the key, ends a pause and pulls: nobody waits for beat.
             tasks.enqueue(tasks.take_up, obj.pk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -42,6 +42,14 @@ def _signed(value: Decimal) -> str:
     return f"{sign}${format_usd(abs(value))}"
 
 
+def local(value: datetime) -> datetime:
+    """Return the moment in the time zone in use; in UTC where it lies beyond what can be written there."""
+    try:
+        return timezone.localtime(value)
+    except (OverflowError, ValueError):
+        return value.astimezone(UTC)
+
+
 @register.filter
 def relative(value: datetime | None) -> str:
     """Write how long ago, or in how long: "5 min ago", "in 3 h"; a date beyond a month."""
@@ -49,7 +57,7 @@ def relative(value: datetime | None) -> str:
         return ""
     seconds = (value - timezone.now()).total_seconds()
     if abs(seconds) >= _MONTH:
-        return date_format(timezone.localtime(value), "j M Y")
+        return date_format(local(value), "j M Y")
     if abs(seconds) < 45:
         return "just now" if seconds <= 0 else "in a moment"
     words = _rough(abs(seconds))
@@ -70,12 +78,18 @@ def absolute(value: datetime | None) -> str:
     """Write a time with its zone: "21 Nov 2026, 14:02:09 UTC"."""
     if value is None:
         return ""
-    return date_format(timezone.localtime(value), "j M Y, H:i:s T")
+    return date_format(local(value), "j M Y, H:i:s T")
+
+
+@register.filter
+def machine(value: datetime) -> str:
+    """Write a time as machines read it."""
+    return local(value).isoformat()
 
 
 @register.filter
 def clock(value: datetime | None) -> str:
-    return "" if value is None else date_format(timezone.localtime(value), "H:i:s")
+    return "" if value is None else date_format(local(value), "H:i:s")
 
 
 @register.filter

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 from sessions_app.vapi.json import BadJson, dump_payload, parse_json
@@ -328,7 +329,8 @@ def _moment(value: object) -> datetime | None:
 def _seconds(value: object) -> float | None:
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         try:
-            return float(value)
+            seconds = float(value)
         except OverflowError:
             return None
+        return seconds if isfinite(seconds) else None
     return None

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from sessions_app.admin.organizations import OrganizationAdmin
 from sessions_app.models import Edit, Organization, WriteModeChange
 from sessions_app.models.organizations import WriteMode
 
@@ -40,6 +42,30 @@ def test_the_key_is_never_shown_and_kept_where_nothing_is_typed(
     assert answer.status_code == 302
     stored.refresh_from_db()
     assert (stored.name, stored.api_key) == ("Renamed", "KEY-THAT-NOBODY-SEES")
+
+
+def test_what_is_written_between_opening_and_saving_stays(
+    admin_client: Client, stored: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = OrganizationAdmin.save_model
+    paused_at = timezone.now()
+
+    def save_late(*args: Any) -> None:
+        others = {
+            "write_mode": WriteMode.PAUSED,
+            "paused_at": paused_at,
+            "vapi_org_id": "org-1",
+            "api_key": "k",
+        }
+        Organization.objects.filter(pk=stored.pk).update(**others)
+        save(*args)
+
+    monkeypatch.setattr(OrganizationAdmin, "save_model", save_late)
+    admin_client.post(f"{URL}{stored.pk}/change/", typed(stored, name="Renamed"))
+
+    stored.refresh_from_db()
+    assert (stored.name, stored.write_mode, stored.paused_at) == ("Renamed", WriteMode.PAUSED, paused_at)
+    assert (stored.vapi_org_id, stored.api_key) == ("org-1", "k")
 
 
 def test_a_typed_key_replaces_the_stored_one(admin_client: Client, stored: Organization) -> None:

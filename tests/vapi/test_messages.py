@@ -243,6 +243,13 @@ def test_an_odd_time_is_none(time: Any) -> None:
     assert (turn.at, turn.seconds_from_start) == (None, None)
 
 
+@pytest.mark.parametrize("seconds", [Decimal("1e400"), Decimal("-1e400"), 10**400, True, "1"])
+def test_odd_seconds_are_none(seconds: Any) -> None:
+    (turn,) = parse_turns([{"role": "bot", "message": "x", "secondsFromStart": seconds}])
+
+    assert turn.seconds_from_start is None
+
+
 def test_a_refusal_is_kept_apart() -> None:
     (turn,) = parse_turns([{"role": "assistant", "content": None, "refusal": "I won't"}])
 
