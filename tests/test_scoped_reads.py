@@ -29,7 +29,10 @@ ALLOWED = {
     Read(
         "admin/organization_form.py", "_place", "Organization"
     ): "asks only whether this database is a demo's",
+    Read("admin/people.py", "formfield_for_manytomany", "Group"): "groups belong to no organization",
     Read("admin/people.py", "formfield_for_manytomany", "Permission"): "rights belong to no organization",
+    Read("admin/people.py", "_rights_beyond", "Permission"): "rights belong to no organization",
+    Read("admin/people.py", "_rights_of", "Permission"): "rights belong to no organization",
     Read("admin/sessions.py", "payload_view", "SessionPayload"): "of a session that _session() found visible",
     Read("api/authentication.py", "authenticate", "ApiToken"): "finds out who asks; nobody is known yet",
     Read("api/authentication.py", "_note_use", "ApiToken"): "writes when the asking token itself was used",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
@@ -15,7 +15,10 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from sessions_app.models import ApiToken
 from sessions_app.models.rights import RIGHTS
+
+_SHOWN_TOKENS = 5
 
 admin.site.unregister([User, Group])
 
@@ -68,6 +71,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # gener
         if not change:
             obj.is_staff = True
         super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            _tell_of_tokens(request, obj)
 
 
 @admin.register(Group)
@@ -95,6 +100,18 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
             permissions.order_by("content_type__app_label", "content_type__model", "pk"),
             required=False,
             widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        )
+
+
+def _tell_of_tokens(request: HttpRequest, person: User) -> None:
+    """Programs go on with tokens of somebody who has left; so would the person, who may have kept one."""
+    made = ApiToken.objects.visible_to(request.user).filter(created_by=person, revoked_at=None)
+    names = [token.name for token in made if token.is_active]
+    if names:
+        shown = ", ".join(names[:_SHOWN_TOKENS]) + (", ..." if len(names) > _SHOWN_TOKENS else "")
+        messages.warning(
+            request,
+            f"API tokens that {person} made are still in force ({shown}): revoke those that no program needs.",
         )
 
 

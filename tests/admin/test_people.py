@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from sessions_app.models.rights import ADMINISTRATORS, GROUPS, SUPPORT
+from sessions_app.tokens import make_token
 
 
 def test_an_administrator_makes_a_colleague(administrator: User, sign_in: Callable[[User], Client]) -> None:
@@ -122,3 +125,22 @@ def test_a_group_of_ones_own_can_be_given_every_right_of_ours(
     }
     assert ours <= offered
     assert offered >= set(GROUPS[ADMINISTRATORS])
+
+
+def test_whoever_lets_somebody_go_is_told_of_their_tokens(
+    admin: User, editor: User, sign_in: Callable[[User], Client]
+) -> None:
+    make_token("Warehouse", ["sessions:read"], created_by=editor)
+    make_token("Gone", ["sessions:read"], created_by=editor, expires_at=timezone.now() - timedelta(days=1))
+    make_token("Another's", ["sessions:read"], created_by=admin)
+    browser = sign_in(admin)
+    form = {"username": "editor", "is_staff": "on"}
+
+    page = browser.post(f"/admin/auth/user/{editor.pk}/change/", {**form, "is_active": "on"}, follow=True)
+    assert "still in force" not in page.content.decode()
+    page = browser.post(f"/admin/auth/user/{editor.pk}/change/", form, follow=True)
+
+    assert "API tokens that editor made are still in force (Warehouse)" in page.content.decode()
+    assert (
+        "by <bdi>editor</bdi>, who has left" in browser.get("/admin/sessions_app/apitoken/").content.decode()
+    )
