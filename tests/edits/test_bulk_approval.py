@@ -15,6 +15,7 @@ from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import ApiToken, BulkEdit, BulkTransition, Edit, Organization, Session
 from sessions_app.models.runs import Stream
 from sessions_app.tokens import make_token
+from tests.admin.rows import mirror_session
 from tests.edits.bulk_work import work
 from tests.sandbox_process import SandboxProcess
 from tests.search.rows import make_session
@@ -139,6 +140,21 @@ def test_a_legal_hold_and_what_is_gone_already_are_left_out(
     edit = Edit.objects.get()
     assert (edit.session_id, edit.kind, edit.fields) == ("s3", "delete", {"deleted": True})
     assert edit.base.keys() == {"name", "status", "expirationSeconds", "messages"}
+
+
+@pytest.mark.parametrize(
+    ("by", "value"), [("number", "+49 (151) 999"), ("email", "ADA@example.org"), ("external_id", "x-17")]
+)
+def test_what_a_held_customer_got_since_is_left_out(
+    organization: Organization, ask: Callable[..., BulkEdit], by: str, value: str
+) -> None:
+    set_hold(organization, by, value, "court", "Grace")
+    ada = {"number": "+49151999", "email": "ada@example.org", "externalId": "x-17"}
+    mirror_session(organization, "later", customer=ada)
+    mirror_session(organization, "another's", customer={"number": "+4930123"})
+    run = bulks.dry_run(ask(["later", "another's"]))
+    assert (run.changing, run.refused) == (1, {"A legal hold keeps it.": 1})
+    assert run.example is not None and run.example.session_id == "another's"
 
 
 def test_what_was_decided_cannot_be_rewritten(asked: BulkEdit) -> None:
