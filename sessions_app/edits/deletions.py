@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from sessions_app.edits import states
 from sessions_app.edits.holds import KEPT, is_kept, keeps_from
 from sessions_app.edits.outcomes import collide, send_once
-from sessions_app.edits.queue import Making, demand_reason, shown_values, submit
+from sessions_app.edits.queue import Making, demand_reason, shown_values, submit, submitted_before
 from sessions_app.edits.values import Values, differing, remote_values
 from sessions_app.mirror.refetch import stamp_missing
 from sessions_app.models import Edit, Session
@@ -32,6 +32,9 @@ def check_typed(session: Session, typed: str) -> None:
 
 def queue_delete(session: Session, making: Making, base: Values | None = None) -> Edit:
     """Queue the deletion of what was shown. Raises ValidationError. The caller enqueues the push."""
+    known = submitted_before(making, session.pk, EditKind.DELETE)
+    if known is not None:
+        return known
     demand_reason(session.organization, making.reason)
     if is_kept(session):
         raise ValidationError(KEPT)

@@ -114,6 +114,18 @@ def queue_edit(
     return submit(edit, making, supersede=supersede_pending)
 
 
+def submitted_before(making: Making, session_id: str, kind: EditKind) -> Edit | None:
+    """Return the edit that was made of the same submission. Raises SubmissionReused where that was another's."""
+    if making.submission_key is None:
+        return None
+    known = Edit.objects.filter(submission_key=making.submission_key).first()
+    if known is not None and not _is_same_making(
+        known, making.edit(known.organization_id, session_id, kind=kind)
+    ):
+        raise SubmissionReused
+    return known
+
+
 def submit(edit: Edit, making: Making, supersede: Callable[[Edit, str], None] | None = None) -> Edit:
     """Store an edit once for its submission, behind what its session's other edits are doing."""
     with transaction.atomic():
@@ -167,11 +179,15 @@ def copy_of(edit: Edit, names: Iterable[str] | None = None, *, actor: str = "", 
 
 
 def _same_submission(known: Edit, edit: Edit) -> Edit:
-    same = _author(known) == _author(edit) and known.kind == edit.kind
-    same_session = known.session_id == edit.session_id or edit.kind == EditKind.CREATE
-    if not (same and same_session and known.fields == edit.fields and known.operations == edit.operations):
+    same = known.fields == edit.fields and known.operations == edit.operations
+    if not (same and _is_same_making(known, edit)):
         raise SubmissionReused
     return known
+
+
+def _is_same_making(known: Edit, edit: Edit) -> bool:
+    same_session = known.session_id == edit.session_id or edit.kind == EditKind.CREATE
+    return same_session and known.kind == edit.kind and _author(known) == _author(edit)
 
 
 def supersede_pending(edit: Edit, actor: str) -> None:

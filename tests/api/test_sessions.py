@@ -205,6 +205,57 @@ def test_a_correction_sent_twice_is_one(client: Client, session: Session) -> Non
     assert Edit.objects.count() == 1
 
 
+@pytest.fixture
+def said(session: Session, organization: Organization, sandbox: SandboxProcess) -> Session:
+    """With two messages."""
+    messages = [{"role": "user", "content": "Helo."}, {"role": "assistant", "content": "Hello."}]
+    sandbox.change("sessions", session.pk, {"messages": messages})
+    found = refetch_session(organization, session.pk)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"do": "replace", "position": 0, "text": "Hello!"},
+        {"do": "replace", "position": 1, "text": "Hallo!"},
+        {"do": "remove", "position": 0},
+    ],
+)
+def test_a_key_stands_for_the_words_that_were_sent_with_it(
+    client: Client, said: Session, other: dict[str, Any]
+) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    body = {"messages": [{"do": "replace", "position": 0, "text": "Hallo!"}]}
+    first = patch(client, said, body, **key)
+    assert push_edit(first.json()["id"]) == EditState.APPLIED
+    assert patch(client, said, body, **key).json()["id"] == first.json()["id"]
+    assert patch(client, said, {"messages": [other]}, **key).status_code == 400
+    assert Edit.objects.count() == 1
+
+
+def test_a_key_stands_for_one_kind_of_one_sender(
+    program: MakeClient, client: Client, said: Session, organization: Organization
+) -> None:
+    key = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
+    assert client.delete(path_of(said), headers=key).status_code == 202
+    assert client.delete(path_of(said), headers=key).status_code == 202
+    assert program().delete(path_of(said), headers=key).status_code == 400
+    assert patch(client, said, {"name": "After"}, **key).status_code == 400
+    assert patch(client, said, {"messages": [{"do": "redact", "position": 0}]}, **key).status_code == 400
+    assert client.delete("/api/v1/sessions/other/", headers=key).status_code == 404
+    make_session(organization, "other")
+    assert client.delete("/api/v1/sessions/other/", headers=key).status_code == 400
+    assert Edit.objects.get().kind == "delete"
+
+
+def test_a_deletion_is_not_answered_with_a_correction(client: Client, session: Session) -> None:
+    key = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
+    patch(client, session, {"name": "After"}, **key)
+    assert client.delete(path_of(session), headers=key).status_code == 400
+
+
 def test_a_persons_correction_carries_their_name(editor_client: Client, session: Session) -> None:
     assert patch(editor_client, session, {"name": "After"}).json()["author"] == "editor"
 
