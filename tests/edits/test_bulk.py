@@ -20,6 +20,7 @@ from sessions_app.edits.claims import due_edits
 from sessions_app.edits.push import push_edit
 from sessions_app.edits.queue import queue_edit, shown_values
 from sessions_app.edits.standing import describe_standing
+from sessions_app.mirror.refetch import refetch_session
 from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import BulkEdit, Edit, Organization, Session
 from sessions_app.models.runs import Stream
@@ -80,6 +81,48 @@ def test_three_of_sixty_fail_are_tried_again_and_all_is_undone(
     work(back)
     assert bulks.count_states(back) == {"applied": 60} and back.state == "done"
     assert names(sandbox, chosen) == {"Before"}
+
+
+def test_a_second_try_overwrites_nothing_that_changed_since(
+    sandbox: SandboxProcess,
+    organization: Organization,
+    chosen: list[str],
+    make: Callable[..., BulkEdit],
+    editor: User,
+) -> None:
+    sandbox.fault("400:method=PATCH")
+    bulk = make(name="After")
+    work(bulk)
+    sandbox.fault("")
+    sandbox.change("sessions", chosen[0], {"name": "Theirs"})
+    refetch_session(organization, chosen[0])
+
+    bulks.retry_failed(bulk, editor)
+    work(bulk)
+
+    assert bulks.count_states(bulk) == {"applied": 59, "conflict": 1}
+    assert names(sandbox, chosen) == {"After", "Theirs"}
+
+
+def test_a_second_try_deletes_nothing_that_went_on_since(
+    sandbox: SandboxProcess, organization: Organization, chosen: list[str], administrator: User
+) -> None:
+    Organization.objects.update(bulk_delete_needs_approval=False)
+    organization.refresh_from_db()
+    sandbox.fault("400:method=DELETE")
+    bulk = bulks.preview(organization, chosen[:2], {"delete": True}, administrator)
+    bulks.confirm(bulk, administrator, "Tests")
+    work(bulk)
+    assert bulks.count_states(bulk) == {"rejected": 2}
+    sandbox.fault("")
+    sandbox.change("sessions", chosen[0], {"messages": [{"role": "user", "content": "Wait!"}]})
+    refetch_session(organization, chosen[0])
+
+    bulks.retry_failed(bulk, administrator)
+    work(bulk)
+
+    assert bulks.count_states(bulk) == {"applied": 1, "conflict": 1}
+    assert names(sandbox, chosen[:2]) == {"Before"}
 
 
 def test_a_paused_bulk_sends_nothing_until_it_goes_on(
