@@ -148,6 +148,18 @@ def test_the_tag_moves_with_an_edit(client: Client, session: Session) -> None:
     assert Edit.objects.get(state="queued").base == {"name": "Before"}
 
 
+def test_the_tag_moves_with_what_is_pending(client: Client, session: Session) -> None:
+    """Also where the newest edit stays what it is."""
+    first = patch(client, session, {"name": "After"}).json()["id"]
+    patch(client, session, {"status": "completed"})
+    seen = etag(client, session)
+    client.post(f"/api/v1/edits/{first}/withdraw/")
+    answer = client.get(path_of(session), headers={"If-None-Match": seen})
+    assert answer.status_code == 200
+    assert answer.json()["pending"] == {"status": "completed"}
+    assert patch(client, session, {"name": "Other"}, if_match=seen).status_code == 412
+
+
 def test_the_tag_works_through_compression(client: Client, session: Session) -> None:
     answer = client.get(path_of(session), headers={"Accept-Encoding": "gzip"})
     assert answer["Content-Encoding"] == "gzip"
