@@ -172,17 +172,17 @@ class SessionDetail(RestView):
     def _queue(
         self, request: Request, session: Session, base: Values, fields: Values, making: Making
     ) -> Edit:
-        known = _demand_fresh(request, session, making, EditKind.UPDATE)
+        _demand_fresh(request, session, making, EditKind.UPDATE)
         return queue_edit(
             session=session,
-            # Sent again, a correction is compared with what it was made on the first time.
-            base={**base, **(known.base if known else {})},
+            base=base,
             fields=fields,
             reason=making.reason,
             source=making.source,
             author=making.author,
             token=making.token,
             submission_key=making.submission_key,
+            keep_shown=True,
         )
 
 
@@ -249,15 +249,13 @@ def _detail(request: Request, session: Session, newest: Edit | None) -> dict[str
     }
 
 
-def _demand_fresh(request: Request, session: Session, making: Making, kind: EditKind) -> Edit | None:
-    """428 or 412 where the session was not read as it is now. Returns the edit that was made of the same submission.
+def _demand_fresh(request: Request, session: Session, making: Making, kind: EditKind) -> None:
+    """428 or 412 where the session was not read as it is now, unless the same was sent before.
 
-    400 where that submission was another's, or asked for an edit of another kind.
+    400 where the key was sent by another, or with something of another kind.
     """
-    known = submitted_before(making, session.pk, kind)
-    if known is None:
+    if submitted_before(making, session.pk, kind) is None:
         demand_match(request.headers.get("If-Match"), etag_of(session, newest_edit(session)))
-    return known
 
 
 def _accepted(request: Request, edit: Edit) -> Response:

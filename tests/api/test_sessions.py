@@ -268,6 +268,37 @@ def test_a_deletion_is_not_answered_with_a_correction(client: Client, session: S
     assert client.delete(path_of(session), headers=key).status_code == 400
 
 
+def test_a_correction_sent_twice_is_one_whatever_moved_meanwhile(
+    client: Client, session: Session, organization: Organization, sandbox: SandboxProcess
+) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    body = {"name": "After", "status": "active"}
+    first = patch(client, session, body, **key).json()["id"]
+    sandbox.change("sessions", session.pk, {"name": "Theirs", "status": "completed"})
+    refetch_session(organization, session.pk)
+
+    again = patch(client, session, body, **key)
+
+    assert again.status_code == 202 and again.json()["id"] == first
+    others: list[dict[str, Any]] = [
+        {"name": "After", "status": "completed"},
+        {"name": "After", "status": "active", "expiration_seconds": 600},
+        {"status": "active"},
+        {"name": "Theirs", "status": "active"},
+    ]
+    for other in others:
+        assert patch(client, session, other, **key).status_code == 400
+    assert Edit.objects.count() == 1
+
+
+def test_what_took_the_place_of_another_edit_is_known_again(client: Client, session: Session) -> None:
+    patch(client, session, {"name": "After"})
+    key = {"Idempotency-Key": str(uuid4())}
+    first = patch(client, session, {"name": "Before"}, **key).json()
+    assert first["base"] == {"name": "Before"}
+    assert patch(client, session, {"name": "Before"}, **key).json()["id"] == first["id"]
+
+
 def test_a_persons_correction_carries_their_name(editor_client: Client, session: Session) -> None:
     assert patch(editor_client, session, {"name": "After"}).json()["author"] == "editor"
 
