@@ -17,7 +17,7 @@ from sessions_app.api.lists import ListView, Row, list_parameters, organization_
 from sessions_app.api.permissions import author_of, may, reader_of
 from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased
 from sessions_app.edits.settle import resolve_conflict, retry, undo, withdraw
-from sessions_app.models import Edit
+from sessions_app.models import ApiToken, Edit
 from sessions_app.models.access import Scope
 from sessions_app.models.edits import EditKind, EditState
 from sessions_app.models.keyset import Keyset
@@ -90,8 +90,10 @@ class EditWithdraw(RestView):
     def post(self, request: Request, edit_id: int) -> Response:
         """End an edit that was not sent yet, or that is in conflict. 409 where it is too late."""
         refuse_unknown(request.query_params, frozenset())
+        edit = _edit_of(request, edit_id)
+        demand_right_to(request, edit)
         author, token = author_of(request)
-        edit = withdraw(_edit_of(request, edit_id), author or token)
+        edit = withdraw(edit, author or token)
         return Response(present_edit(edit, organization_slugs(request)))
 
 
@@ -136,6 +138,11 @@ def demand_right_to(request: Request, edit: Edit) -> None:
     scope = _RIGHTS.get(EditKind(edit.kind))
     if scope is not None and not may(request, scope):
         raise PermissionDenied
+
+
+def shows_edits(request: Request) -> bool:
+    """Say whether what is made of a session by hand may be told where the session is."""
+    return isinstance(request.auth, ApiToken) or request.user.has_perm("sessions_app.view_edit")
 
 
 def ask_for_push(edit: Edit) -> None:

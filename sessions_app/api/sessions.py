@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from sessions_app.api import documents
 from sessions_app.api.corrections import EDITABLE, correction_of
-from sessions_app.api.edits import ask_for_push, present_edit
+from sessions_app.api.edits import ask_for_push, present_edit, shows_edits
 from sessions_app.api.etags import demand_match, etag_of, is_known
 from sessions_app.api.lists import (
     ListView,
@@ -239,6 +239,8 @@ def answer_session(request: Request, session: Session) -> Response:
 def _detail(request: Request, session: Session, newest: Edit | None) -> dict[str, Any]:
     stored, shown = mirrored_values(session), shown_values(session)
     pending = {name: value for name, value in shown.items() if value != stored[name]}
+    if not shows_edits(request):
+        pending, newest = {}, None
     payload = getattr(session, "stored_payload", None)
     row: Row = {name: getattr(session, name) for name in COLUMNS}
     return {

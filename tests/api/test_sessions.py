@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -359,6 +360,27 @@ def test_an_edit_is_withdrawn_before_it_is_sent(
     assert client.post(f"/api/v1/edits/{edit_id}/withdraw/").status_code == 409
     push_edit(edit_id)
     assert sandbox.journal("PATCH") == []
+
+
+@pytest.mark.parametrize("kind", ["delete", "messages"])
+def test_withdrawing_asks_for_the_right_to_make_such_an_edit(
+    editor_client: Client, admin_client: Client, program: MakeClient, session: Session, kind: str
+) -> None:
+    edit = Edit.objects.create(organization=session.organization, session_id=session.pk, kind=kind)
+    plain = program("sessions:read", "sessions:write")
+    for client in (editor_client, plain):
+        assert client.post(f"/api/v1/edits/{edit.pk}/withdraw/").status_code == 403
+    assert admin_client.post(f"/api/v1/edits/{edit.pk}/withdraw/").json()["state"] == "withdrawn"
+
+
+def test_who_may_not_see_edits_is_not_told_what_is_pending(
+    client: Client, viewer_client: Client, viewer: User, session: Session
+) -> None:
+    patch(client, session, {"name": "After"})
+    assert viewer_client.get(path_of(session)).json()["pending"] == {"name": "After"}
+    viewer.user_permissions.remove(*viewer.user_permissions.filter(codename="view_edit"))
+    shown = viewer_client.get(path_of(session)).json()
+    assert (shown["pending"], shown["newest_edit"]) == ({}, None)
 
 
 def test_a_session_is_fetched_again(client: Client, session: Session, sandbox: SandboxProcess) -> None:
