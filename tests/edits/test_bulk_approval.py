@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection, transaction
 
 from sessions_app.edits import bulk as bulks
 from sessions_app.mirror.holds import set_hold
+from sessions_app.mirror.refetch import refetch_session
 from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import ApiToken, BulkEdit, BulkTransition, Edit, Organization, Session
 from sessions_app.models.runs import Stream
@@ -140,6 +141,31 @@ def test_a_legal_hold_and_what_is_gone_already_are_left_out(
     edit = Edit.objects.get()
     assert (edit.session_id, edit.kind, edit.fields) == ("s3", "delete", {"deleted": True})
     assert edit.base.keys() == {"name", "status", "expirationSeconds", "messages"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Renamed"}, {"messages": [{"role": "user", "content": "Wait!"}]}]
+)
+def test_what_changed_after_the_preview_is_left_out(
+    sandbox: SandboxProcess,
+    organization: Organization,
+    ask: Callable[..., BulkEdit],
+    admin: User,
+    change: dict[str, object],
+) -> None:
+    sync_stream(organization, Stream.SESSIONS, full=True)
+    ids = sorted(row["id"] for row in sandbox.truth()[:3])
+    bulk = ask(ids)
+    sandbox.change("sessions", ids[0], change)
+    refetch_session(organization, ids[0])
+    refetch_session(organization, ids[1])
+    assert bulks.dry_run(bulk).refused == {"It has changed since the preview.": 1}
+
+    bulks.approve(bulk, admin, "Looked at each")
+    work(bulk)
+
+    assert bulk.skipped == [{"id": ids[0], "why": "It has changed since the preview."}]
+    assert {row["id"] for row in sandbox.truth()} & set(ids) == {ids[0]}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from sessions_app.edits import settle
 from sessions_app.edits.deletions import DELETED, deletion_base
 from sessions_app.edits.holds import kept_among
+from sessions_app.edits.queue import base_digest
 from sessions_app.edits.validation import MOST_SECONDS, NothingChanged, check_changes
 from sessions_app.edits.values import DEFAULTS, EDITABLE, Values, mirrored_values
 from sessions_app.models import BulkEdit, Edit, Session
@@ -21,6 +22,9 @@ EXTEND = "extendSeconds"
 ALREADY_SO = "It is so already."
 HELD = "A legal hold keeps it."
 _NOT_HERE = "It is not mirrored any more."
+_CHANGED = "It has changed since the preview."
+# Of a digest, enough to tell one state of a session from another.
+_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,13 @@ def plan_sessions(bulk: BulkEdit, session_ids: Sequence[str]) -> list[Plan]:
     sessions, waiting = _read(bulk, session_ids)
     plan = _plan_deletion if bulk.deletes else _plan_change
     plans = [plan(bulk, found, sessions.get(found), waiting.get(found, [])) for found in session_ids]
-    return _without_held(bulk, plans) if bulk.deletes else plans
+    return _without_changed(bulk, _without_held(bulk, plans)) if bulk.deletes else plans
+
+
+def seen_now(bulk: BulkEdit) -> dict[str, str]:
+    """Return a digest of each session that would be deleted, as it stands now, by which it is known: {id: digest}."""
+    plans = plan_sessions(bulk, bulk.selection["ids"])
+    return {plan.session_id: _digest(plan) for plan in plans if not plan.why}
 
 
 def plan_undoing(bulk: BulkEdit, edits: Sequence[Edit]) -> list[Plan]:
@@ -118,6 +128,21 @@ def _without_held(bulk: BulkEdit, plans: Sequence[Plan]) -> list[Plan]:
         Plan(plan.session_id, plan.session, {}, {}, HELD) if plan.session_id in kept else plan
         for plan in plans
     ]
+
+
+def _without_changed(bulk: BulkEdit, plans: Sequence[Plan]) -> list[Plan]:
+    """Only what the preview showed is deleted, as it was shown."""
+    seen = bulk.selection.get("seen")
+    return [
+        plan
+        if plan.why or seen is None or seen.get(plan.session_id) == _digest(plan)
+        else Plan(plan.session_id, plan.session, {}, {}, _CHANGED)
+        for plan in plans
+    ]
+
+
+def _digest(plan: Plan) -> str:
+    return base_digest(plan.base)[:_DIGITS]
 
 
 def _shown(session: Session, waiting: Sequence[Edit]) -> dict[str, object]:
