@@ -19,7 +19,7 @@ from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_c
 from sessions_app.edits.settle import resolve_conflict, retry, undo, withdraw
 from sessions_app.models import ApiToken, Edit
 from sessions_app.models.access import Scope
-from sessions_app.models.edits import EditKind, EditState
+from sessions_app.models.edits import EditKind, EditState, author_name
 from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import EditFilterSet
 from sessions_app.tasks import enqueue, push_edit
@@ -168,18 +168,12 @@ def _present(row: Row, slugs: Mapping[int, str]) -> Row:
         if name in {"fields", "base", "theirs"}:
             shown[name] = snake_cased(value)
         elif name == "author__username":
-            shown["author"] = author_name(value, row["token__name"])
+            shown["author"] = author_name(value, row["token__name"], row["source"])
         elif name in {"superseded_by_id", "undoes_id", "bulk_id"}:
             shown[name.removesuffix("_id")] = value
         elif name != "token__name":
             shown[name] = value
     return shown
-
-
-def author_name(username: str | None, token_name: str | None) -> str:
-    if username:
-        return username
-    return f"token {token_name}" if token_name is not None else "command line"
 
 
 def _edit_of(request: Request, edit_id: int) -> Edit:
