@@ -24,7 +24,7 @@ from sessions_app import tasks
 from sessions_app.customers.present import present_customer
 from sessions_app.edits.deletions import check_typed, deletion_base, queue_delete
 from sessions_app.edits.message_edits import LONGEST_WORDS, StaleMessage, mirrored_messages, queue_messages
-from sessions_app.edits.queue import Making, queue_edit, shown_values
+from sessions_app.edits.queue import Making, SubmissionReused, queue_edit, shown_values
 from sessions_app.edits.turns import digest_of, words_of
 from sessions_app.edits.validation import MOST_SECONDS
 from sessions_app.edits.values import differing
@@ -34,6 +34,7 @@ from sessions_app.vapi.payloads import DEFAULT_EXPIRATION_SECONDS
 _SALT = "sessions_app.admin.session_actions.base"
 EXTENSIONS = (("3600", "1 hour"), ("86400", "1 day"), ("604800", "7 days"))
 _STALE = "The session has changed since this page was loaded. Look at it as it is now, then do it again."
+_SAVED_BEFORE = "This form was saved before, with something else. Save again to send what stands here now."
 _SAVED = {
     "on": "Saved. It is on its way to Vapi; its state is shown beside the conversation.",
     "paused": "Saved. It waits: writing to Vapi is paused.",
@@ -171,10 +172,11 @@ def message_view(
         if cleaned["do"] == "replace":
             operation["text"] = cleaned["text"].replace("\r\n", "\n")
         try:
-            known = (
-                Edit.objects.visible_to(request.user).filter(submission_key=cleaned["submission_key"]).first()
-            )
-            edit = known or queue_messages(session, [operation], form.making(request))
+            edit = queue_messages(session, [operation], form.making(request))
+        except SubmissionReused:
+            form.add_error(None, _SAVED_BEFORE)
+            has_changed = operation["digest"] != digest_of(message)
+            _carry_anew(form, {"digest": digest_of(message)})
         except StaleMessage as error:
             form.add_error(None, error)
             has_changed = True

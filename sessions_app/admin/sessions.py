@@ -117,6 +117,8 @@ class SessionAdmin(SearchFirst):
         return said_in_sessions(request.user, rows, sought)
 
     def _open_edits(self, request: HttpRequest, rows: Sequence[Session]) -> dict[str, str]:
+        if not request.user.has_perm("sessions_app.view_edit"):
+            return {}
         edits = Edit.objects.visible_to(request.user).open().filter(session_id__in=[row.pk for row in rows])
         return dict(edits.order_by("pk").values_list("session_id", "state"))
 

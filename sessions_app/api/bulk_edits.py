@@ -15,7 +15,6 @@ from rest_framework.response import Response
 
 from sessions_app.api import documents
 from sessions_app.api.bulk_requests import asked_bulk, digest_of, is_dry_run, typed_word
-from sessions_app.api.edits import author_name
 from sessions_app.api.lists import ListView, Row, list_parameters, organization_slugs, with_organization
 from sessions_app.api.permissions import author_of, may, reader_of
 from sessions_app.api.submissions import IDEMPOTENCY_KEY, object_of, submission_key_of
@@ -23,7 +22,7 @@ from sessions_app.api.views import Conflict, RestView, refuse_unknown, snake_cas
 from sessions_app.edits import bulk as bulks
 from sessions_app.models import BulkEdit
 from sessions_app.models.access import Scope
-from sessions_app.models.edits import UNDER_WAY_STATES
+from sessions_app.models.edits import UNDER_WAY_STATES, author_name
 from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import BulkEditFilterSet
 from sessions_app.tasks import advance_bulk, enqueue
@@ -150,7 +149,7 @@ def _present(row: Row, slugs: Mapping[int, str], counts: Mapping[str, int] | Non
     return {
         **{name: value for name, value in shown.items() if "__" not in name and not name.endswith("_id")},
         "change": snake_cased(fields),
-        "author": author_name(author, shown["token__name"]),
+        "author": author_name(author, shown["token__name"], "bulk"),
         "decided_by": shown["decided_by__username"] or "",
         "undoes": shown["undoes_id"],
         "counts": counts,

@@ -17,9 +17,9 @@ from sessions_app.api.lists import ListView, Row, list_parameters, organization_
 from sessions_app.api.permissions import author_of, may, reader_of
 from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased
 from sessions_app.edits.settle import resolve_conflict, retry, undo, withdraw
-from sessions_app.models import Edit
+from sessions_app.models import ApiToken, Edit
 from sessions_app.models.access import Scope
-from sessions_app.models.edits import EditKind, EditState
+from sessions_app.models.edits import EditKind, EditState, author_name
 from sessions_app.models.keyset import Keyset
 from sessions_app.search.filters import EditFilterSet
 from sessions_app.tasks import enqueue, push_edit
@@ -94,8 +94,10 @@ class EditWithdraw(RestView):
     def post(self, request: Request, edit_id: int) -> Response:
         """End an edit that was not sent yet, or that is in conflict. 409 where it is too late."""
         refuse_unknown(request.query_params, frozenset())
+        edit = _edit_of(request, edit_id)
+        demand_right_to(request, edit)
         author, token = author_of(request)
-        edit = withdraw(_edit_of(request, edit_id), author or token)
+        edit = withdraw(edit, author or token)
         return Response(present_edit(edit, organization_slugs(request)))
 
 
@@ -142,6 +144,11 @@ def demand_right_to(request: Request, edit: Edit) -> None:
         raise PermissionDenied
 
 
+def shows_edits(request: Request) -> bool:
+    """Say whether what is made of a session by hand may be told where the session is."""
+    return isinstance(request.auth, ApiToken) or request.user.has_perm("sessions_app.view_edit")
+
+
 def ask_for_push(edit: Edit) -> None:
     """Let a worker look at once at an edit that waits to be sent."""
     if edit.state == EditState.QUEUED:
@@ -165,18 +172,12 @@ def _present(row: Row, slugs: Mapping[int, str]) -> Row:
         if name in {"fields", "base", "theirs"}:
             shown[name] = snake_cased(value)
         elif name == "author__username":
-            shown["author"] = author_name(value, row["token__name"])
+            shown["author"] = author_name(value, row["token__name"], row["source"])
         elif name in {"superseded_by_id", "undoes_id", "bulk_id"}:
             shown[name.removesuffix("_id")] = value
         elif name != "token__name":
             shown[name] = value
     return shown
-
-
-def author_name(username: str | None, token_name: str | None) -> str:
-    if username:
-        return username
-    return f"token {token_name}" if token_name is not None else "command line"
 
 
 def _edit_of(request: Request, edit_id: int) -> Edit:

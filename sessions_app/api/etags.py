@@ -12,10 +12,15 @@ from rest_framework.exceptions import ValidationError
 
 from sessions_app.api.views import PreconditionFailed, PreconditionRequired
 from sessions_app.models import Edit, Session
+from sessions_app.models.edits import UNDER_WAY_STATES
 
 
 def etag_of(session: Session, newest_edit: Edit | None) -> str:
-    """Return the tag over Vapi's content, what we show beside it, and the newest edit's id and state."""
+    """Return the tag over Vapi's content, what we show beside it, what is pending, and the newest edit's id and state.
+
+    One query.
+    """
+    pending = Edit.objects.filter(session_id=session.pk, state__in=UNDER_WAY_STATES).order_by("pk")
     parts = (
         session.pk,
         session.content_hash or session.fingerprint,
@@ -23,6 +28,7 @@ def etag_of(session: Session, newest_edit: Edit | None) -> str:
         session.missing_since.isoformat() if session.missing_since else "",
         session.missing_reason,
         f"{newest_edit.pk} {newest_edit.state}" if newest_edit else "",
+        *map(str, pending.values_list("pk", flat=True)),
     )
     return f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]}"'
 

@@ -12,9 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sessions_app.api import documents
+from sessions_app.api.edits import shows_edits
 from sessions_app.api.lists import ListView, Row, list_parameters, stored_json, with_organization
 from sessions_app.api.sessions import session_of
-from sessions_app.models import ApiToken, FieldChange
+from sessions_app.models import FieldChange
 from sessions_app.models.access import Scope
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.keyset import Keyset
@@ -62,15 +63,13 @@ class SessionHistory(ListView):
     def present_row(self, row: Row, slugs: Mapping[int, str]) -> Row:
         who = {name: row.pop(name) for name in _WHO}
         text = row.pop("text")
-        shows_edits = isinstance(self.request.auth, ApiToken) or self.request.user.has_perm(
-            "sessions_app.view_edit"
-        )
+        is_told = shows_edits(self.request)
         author = who["edit__author__username"] or (
             f"token {who['edit__token__name']}" if who["edit__token__name"] else ""
         )
         return {
             **with_organization(row, slugs),
-            "edit": who["edit_id"] if shows_edits else None,
-            "author": author if shows_edits else "",
+            "edit": who["edit_id"] if is_told else None,
+            "author": author if is_told else "",
             "fields": stored_json(text),
         }

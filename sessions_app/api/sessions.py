@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from sessions_app.api import documents
 from sessions_app.api.corrections import EDITABLE, correction_of
-from sessions_app.api.edits import ask_for_push, present_edit
+from sessions_app.api.edits import ask_for_push, present_edit, shows_edits
 from sessions_app.api.etags import demand_match, etag_of, is_known
 from sessions_app.api.lists import (
     ListView,
@@ -33,11 +33,12 @@ from sessions_app.edits.claims import lock_edits_of
 from sessions_app.edits.creations import queue_create
 from sessions_app.edits.deletions import queue_delete
 from sessions_app.edits.message_edits import queue_messages
-from sessions_app.edits.queue import Making, SubmissionReused, queue_edit, shown_values
+from sessions_app.edits.queue import Making, queue_edit, shown_values, submitted_before
 from sessions_app.edits.values import Values, mirrored_values
 from sessions_app.mirror.refetch import adopt_session, refetch_session
 from sessions_app.models import Edit, Session
 from sessions_app.models.access import Scope
+from sessions_app.models.edits import EditKind
 from sessions_app.models.runs import Stream
 from sessions_app.search.filters import SessionFilterSet
 from sessions_app.search.orders import SESSION_ORDERS
@@ -146,8 +147,8 @@ class SessionDetail(RestView):
                 base = shown_values(session)
                 edit = self._queue(request, session_of(request, session_id), base, fields, making)
             else:
-                known = _demand_fresh(request, session, making)
-                edit = _same(known, operations) if known else queue_messages(session, operations, making)
+                _demand_fresh(request, session, making, EditKind.MESSAGES)
+                edit = queue_messages(session, operations, making)
             ask_for_push(edit)
         return _accepted(request, edit)
 
@@ -165,25 +166,25 @@ class SessionDetail(RestView):
         with transaction.atomic():
             lock_edits_of(session_id)
             session = session_of(request, session_id)
-            known = _demand_fresh(request, session, making)
-            edit = known or queue_delete(session, making)
+            _demand_fresh(request, session, making, EditKind.DELETE)
+            edit = queue_delete(session, making)
             ask_for_push(edit)
         return _accepted(request, edit)
 
     def _queue(
         self, request: Request, session: Session, base: Values, fields: Values, making: Making
     ) -> Edit:
-        known = _demand_fresh(request, session, making)
+        _demand_fresh(request, session, making, EditKind.UPDATE)
         return queue_edit(
             session=session,
-            # Sent again, a correction is compared with what it was made on the first time.
-            base={**base, **(known.base if known else {})},
+            base=base,
             fields=fields,
             reason=making.reason,
             source=making.source,
             author=making.author,
             token=making.token,
             submission_key=making.submission_key,
+            keep_shown=True,
         )
 
 
@@ -242,6 +243,8 @@ def answer_session(request: Request, session: Session) -> Response:
 def _detail(request: Request, session: Session, newest: Edit | None) -> dict[str, Any]:
     stored, shown = mirrored_values(session), shown_values(session)
     pending = {name: value for name, value in shown.items() if value != stored[name]}
+    if not shows_edits(request):
+        pending, newest = {}, None
     payload = getattr(session, "stored_payload", None)
     row: Row = {name: getattr(session, name) for name in COLUMNS}
     return {
@@ -252,21 +255,13 @@ def _detail(request: Request, session: Session, newest: Edit | None) -> dict[str
     }
 
 
-def _demand_fresh(request: Request, session: Session, making: Making) -> Edit | None:
-    """428 or 412 where the session was not read as it is now. Returns the edit that was made of the same submission."""
-    known = None
-    if making.submission_key is not None:
-        known = Edit.objects.filter(submission_key=making.submission_key, session_id=session.pk).first()
-    if known is None:
+def _demand_fresh(request: Request, session: Session, making: Making, kind: EditKind) -> None:
+    """428 or 412 where the session was not read as it is now, unless the same was sent before.
+
+    400 where the key was sent by another, or with something of another kind.
+    """
+    if submitted_before(making, session.pk, kind) is None:
         demand_match(request.headers.get("If-Match"), etag_of(session, newest_edit(session)))
-    return known
-
-
-def _same(known: Edit, operations: list[dict[str, Any]]) -> Edit:
-    """Return the edit that this submission made before; 400 where that was another."""
-    if known.fields != {"messages": [operation.get("do") for operation in operations]}:
-        raise SubmissionReused
-    return known
 
 
 def _accepted(request: Request, edit: Edit) -> Response:

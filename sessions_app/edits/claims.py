@@ -62,6 +62,12 @@ def is_held(edit: Edit) -> bool:
     return Edit.objects.filter(pk=edit.pk).filter(_shares_a_field_with_earlier(EditState.CONFLICT)).exists()
 
 
+def is_behind(edit: Edit) -> bool:
+    """Say whether an earlier edit of the session has to leave first."""
+    behind = Q(Exists(_moving_before())) | _shares_a_field_with_earlier(*UNDER_WAY_STATES)
+    return Edit.objects.filter(pk=edit.pk).filter(behind).exists()
+
+
 def _must_wait() -> Q:
     """The condition as it was once written: Django takes 12 ms of a worker's time for it, several times an edit."""
     return Q(RawSQL(*_written(connection.vendor), output_field=BooleanField()))  # noqa: S611 - Django's own words
@@ -75,14 +81,25 @@ def _written(_vendor: str) -> tuple[str, tuple[object, ...]]:
 
 
 def _waits() -> Q:
-    """In order within a session, but what waits for a conflict holds back only edits of its own fields."""
-    moving = _earlier(*UNDER_WAY_STATES).filter(~_shares_a_field_with_earlier(EditState.CONFLICT))
+    """In order within a session, but what waits for a person holds back only edits of its own fields."""
     allowing = Organization.objects.filter(
         pk=OuterRef("organization"), write_mode=WriteMode.ON, is_active=True, paused_at=None
     )
-    stopped = BulkEdit.objects.filter(pk=OuterRef("bulk"), state__in=(BulkState.PAUSED, BulkState.CANCELLED))
-    held = Q(state=EditState.QUEUED, sent_at=None) & Q(Exists(stopped))
-    return Q(Exists(moving)) | _shares_a_field_with_earlier(*OPEN_STATES) | ~Q(Exists(allowing)) | held
+    shares = _shares_a_field_with_earlier(*OPEN_STATES)
+    return Q(Exists(_moving_before())) | shares | ~Q(Exists(allowing)) | _of_stopped_bulk()
+
+
+def _moving_before() -> EditQuerySet:
+    """Earlier edits that wait for nobody's decision: neither on a conflict nor on their bulk."""
+    waits = _shares_a_field_with_earlier(EditState.CONFLICT) | _of_stopped_bulk()
+    return _earlier(*UNDER_WAY_STATES).filter(~waits)
+
+
+def _of_stopped_bulk() -> Q:
+    """Has not left, and its bulk is paused or about to withdraw it; what is queued after that stands for itself."""
+    bulk = BulkEdit.objects.filter(pk=OuterRef("bulk"))
+    stopped = bulk.filter(Q(state=BulkState.PAUSED) | Q(state=BulkState.CANCELLED, finished_at=None))
+    return Q(state=EditState.QUEUED, sent_at=None) & Q(Exists(stopped))
 
 
 def _shares_a_field_with_earlier(*in_states: EditState) -> Q:

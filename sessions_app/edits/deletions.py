@@ -5,12 +5,11 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 
 from sessions_app.edits import states
+from sessions_app.edits.holds import KEPT, is_kept, keeps_from
 from sessions_app.edits.outcomes import collide, send_once
-from sessions_app.edits.queue import Making, demand_reason, shown_values, submit
+from sessions_app.edits.queue import Making, demand_reason, shown_values, submit, submitted_before
 from sessions_app.edits.values import Values, differing, remote_values
-from sessions_app.mirror.forgetting import not_held
 from sessions_app.mirror.refetch import stamp_missing
-from sessions_app.mirror.tables import SESSIONS
 from sessions_app.models import Edit, Session
 from sessions_app.models.edits import EditKind, EditState
 from sessions_app.models.mirrored import MissingReason
@@ -33,9 +32,12 @@ def check_typed(session: Session, typed: str) -> None:
 
 def queue_delete(session: Session, making: Making, base: Values | None = None) -> Edit:
     """Queue the deletion of what was shown. Raises ValidationError. The caller enqueues the push."""
+    known = submitted_before(making, session.pk, EditKind.DELETE)
+    if known is not None:
+        return known
     demand_reason(session.organization, making.reason)
-    if not not_held(Session.objects.filter(pk=session.pk), SESSIONS).exists():
-        raise ValidationError("A legal hold keeps this session: it is not deleted at Vapi either.")
+    if is_kept(session):
+        raise ValidationError(KEPT)
     edit = making.edit(
         session.organization_id,
         session.pk,
@@ -47,7 +49,7 @@ def queue_delete(session: Session, making: Making, base: Values | None = None) -
 
 
 def push_delete(client: VapiClient, edit: Edit) -> None:
-    """One attempt. A 404 means that it is done. Raises VapiError or BadRecord."""
+    """One attempt. A 404 means that it is done; what a legal hold keeps by now stays. Raises VapiError or BadRecord."""
     try:
         found = client.get_session(edit.session_id)
     except Gone:
@@ -57,6 +59,8 @@ def push_delete(client: VapiClient, edit: Edit) -> None:
     moved = differing(edit.base, remote, edit.base)
     if moved:
         collide(edit, found, {field: remote[field] for field in moved})
+    elif keeps_from(edit, found.payload):
+        states.settle(edit, EditState.REJECTED, error=KEPT, sent_at=edit.sent_at)
     else:
         _done(edit, send_once(edit, lambda: _delete(client, edit), lambda: _look(client, edit)))
 

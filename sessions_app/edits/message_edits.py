@@ -9,7 +9,15 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from sessions_app.edits import states
-from sessions_app.edits.queue import Making, copy_of, demand_reason, pending_before, submit
+from sessions_app.edits.queue import (
+    Making,
+    SubmissionReused,
+    copy_of,
+    demand_reason,
+    pending_before,
+    submit,
+    submitted_before,
+)
 from sessions_app.edits.turns import NoWords, bears_mark, changed, digest_of, plain, words_of
 from sessions_app.models import Edit, Session, SessionPayload
 from sessions_app.models.edits import EditKind, EditState
@@ -39,6 +47,9 @@ def queue_messages(session: Session, operations: Sequence[Mapping[str, Any]], ma
 
     Raises ValidationError by field, StaleMessage, SubmissionReused. The caller enqueues the push.
     """
+    known = submitted_before(making, session.pk, EditKind.MESSAGES)
+    if known is not None:
+        return _same_operations(known, operations)
     messages = mirrored_messages(session.pk)
     wanted = check_operations(messages, operations)
     demand_reason(session.organization, making.reason)
@@ -51,6 +62,18 @@ def queue_messages(session: Session, operations: Sequence[Mapping[str, Any]], ma
         operations=wanted,
     )
     return submit(edit, making, supersede=_supersede_pending)
+
+
+def _same_operations(known: Edit, operations: Sequence[Mapping[str, Any]]) -> Edit:
+    """Compared as they were sent: what the messages are by now is another matter."""
+    if [_asked(operation) for operation in known.operations] != [_asked(given) for given in operations]:
+        raise SubmissionReused
+    return known
+
+
+def _asked(operation: Mapping[str, Any]) -> tuple[object, object, object]:
+    do = operation.get("do")
+    return do, operation.get("position"), operation.get("text") if do == "replace" else None
 
 
 def check_operations(

@@ -17,7 +17,7 @@ from sessions_app.edits import states
 from sessions_app.edits.claims import lock_edits_of
 from sessions_app.edits.trail import actor_of
 from sessions_app.edits.validation import check_changes
-from sessions_app.edits.values import EDITABLE, Values, is_same, mirrored_values
+from sessions_app.edits.values import EDITABLE, Values, differing, is_same, mirrored_values
 from sessions_app.models import ApiToken, BulkEdit, Edit, Organization, Session
 from sessions_app.models.edits import OPEN_STATES, UNDER_WAY_STATES, EditKind, EditQuerySet, EditState
 from sessions_app.request_ids import current_request_id
@@ -95,23 +95,48 @@ def queue_edit(
     submission_key: UUID | None = None,
     bulk: BulkEdit | None = None,
     undoes: Edit | None = None,
+    keep_shown: bool = False,
 ) -> Edit:
     """Queue what `fields` changes against `base`, which is what the person was shown. By Vapi's field names.
 
     The same submission twice is one edit. A pending change of the same field is superseded if its author made
     this one too, or if its value is what was shown; else both stand, and the later one will meet a conflict.
+    `keep_shown`: the base keeps what was asked for but stood so already, for who sends again without a base.
     Raises ValidationError (by field; NothingChanged; SubmissionReused). The caller enqueues the push.
     """
     making = Making(source, reason, author, token, submission_key, bulk, undoes)
+    known = submitted_before(making, session.pk, EditKind.UPDATE)
+    if known is not None:
+        return _same_changes(known, base, fields)
     wanted = check_changes(base, fields)
     demand_reason(session.organization, reason)
     edit = making.edit(
         session.organization_id,
         session.pk,
-        base={field: base.get(field) for field in wanted},
+        base={field: base.get(field) for field in (fields if keep_shown else wanted)},
         fields=wanted,
     )
     return submit(edit, making, supersede=supersede_pending)
+
+
+def submitted_before(making: Making, session_id: str, kind: EditKind) -> Edit | None:
+    """Return the edit that was made of the same submission. Raises SubmissionReused where that was another's."""
+    if making.submission_key is None:
+        return None
+    known = Edit.objects.filter(submission_key=making.submission_key).first()
+    if known is not None and not _is_same_making(
+        known, making.edit(known.organization_id, session_id, kind=kind)
+    ):
+        raise SubmissionReused
+    return known
+
+
+def _same_changes(known: Edit, base: Values, fields: Values) -> Edit:
+    """Compared with what was shown then: what stands there by now is another matter."""
+    then = {**base, **known.base, **known.fields}
+    if known.fields.keys() - fields.keys() or differing(fields, then, fields):
+        raise SubmissionReused
+    return known
 
 
 def submit(edit: Edit, making: Making, supersede: Callable[[Edit, str], None] | None = None) -> Edit:
@@ -167,11 +192,15 @@ def copy_of(edit: Edit, names: Iterable[str] | None = None, *, actor: str = "", 
 
 
 def _same_submission(known: Edit, edit: Edit) -> Edit:
-    same = _author(known) == _author(edit) and known.kind == edit.kind
-    same_session = known.session_id == edit.session_id or edit.kind == EditKind.CREATE
-    if not (same and same_session and known.fields == edit.fields and known.operations == edit.operations):
+    same = known.fields == edit.fields and known.operations == edit.operations
+    if not (same and _is_same_making(known, edit)):
         raise SubmissionReused
     return known
+
+
+def _is_same_making(known: Edit, edit: Edit) -> bool:
+    same_session = known.session_id == edit.session_id or edit.kind == EditKind.CREATE
+    return same_session and known.kind == edit.kind and _author(known) == _author(edit)
 
 
 def supersede_pending(edit: Edit, actor: str) -> None:

@@ -19,6 +19,7 @@ from sessions_app.edits.trail import actor_of
 from sessions_app.edits.validation import NothingChanged, check_changes
 from sessions_app.edits.values import DEFAULTS
 from sessions_app.models import ApiToken, BulkEdit, Edit, Session
+from sessions_app.models.bulks import BulkState
 from sessions_app.models.edits import OPEN_STATES, EditKind, EditState
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def resolve_conflict(
         if columns is None:
             return _end(edit, EditState.WITHDRAWN, actor=actor)
         columns |= {"author_id": author.pk if author else None, "token_id": token.pk if token else None}
-        new = copy_of(edit, actor=actor, source=source, **columns)
+        new = copy_of(edit, actor=actor, source=source, bulk_id=_bulk_of(edit), **columns)
         _end(edit, EditState.SUPERSEDED, actor=actor, superseded_by=new)
         _put_later_edits_behind(edit, new, actor)
     return new
@@ -86,6 +87,7 @@ def retry(
             author_id=author.pk if author else None,
             token_id=token.pk if token else None,
             source=source,
+            bulk_id=_bulk_of(edit),
             actor=actor,
         )
         _end(edit, EditState.SUPERSEDED, actor=actor, superseded_by=new)
@@ -208,6 +210,12 @@ def _put_later_edits_behind(edit: Edit, new: Edit, actor: str) -> None:
                 if not states.move(waiting, EditState.SUPERSEDED, actor=actor, superseded_by=copy):
                     # A worker was faster: the copy was never made.
                     transaction.set_rollback(True)
+
+
+def _bulk_of(edit: Edit) -> int | None:
+    """What is decided of an edit that a cancelled bulk left is no part of that bulk, which sends nothing more."""
+    cancelled = BulkEdit.objects.filter(edits=edit, state=BulkState.CANCELLED)
+    return None if cancelled.exists() else edit.bulk_id
 
 
 def _label(who: AbstractBaseUser | ApiToken | None) -> str:

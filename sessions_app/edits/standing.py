@@ -6,14 +6,20 @@ import re
 
 from django.utils import timezone
 
-from sessions_app.edits.claims import is_held
-from sessions_app.models import Edit
-from sessions_app.models.edits import UNDER_WAY_STATES, EditState
+from sessions_app.edits.claims import is_behind, is_held
+from sessions_app.models import BulkEdit, Edit
+from sessions_app.models.bulks import BulkState
+from sessions_app.models.edits import EditState
 from sessions_app.models.organizations import WriteMode
+
+_UNWRITTEN: dict[str, str] = {
+    WriteMode.OFF: "Not sent: write mode is off.",
+    WriteMode.PAUSED: "Waiting: write mode is paused.",
+}
 
 
 def describe_standing(edit: Edit, *, fields_apart: bool = False) -> str:
-    """Return what is not said by the state alone; '' where there is nothing to add. At most two queries.
+    """Return what is not said by the state alone; '' where there is nothing to add. At most three queries.
 
     `fields_apart`: what Vapi said of single fields stands beside them (refusals_by_field), and not here.
     """
@@ -36,14 +42,13 @@ def refusals_by_field(edit: Edit) -> dict[str, str]:
 
 
 def _why_it_waits(edit: Edit) -> str:
-    mode = edit.organization.write_mode
-    if mode == WriteMode.OFF:
-        return "Not sent: write mode is off."
-    if mode == WriteMode.PAUSED:
-        return "Waiting: write mode is paused."
+    if edit.organization.write_mode in _UNWRITTEN:
+        return _UNWRITTEN[edit.organization.write_mode]
     if is_held(edit):
         return "Waiting until the conflict of an earlier edit is settled."
-    if Edit.objects.filter(session_id=edit.session_id, pk__lt=edit.pk, state__in=UNDER_WAY_STATES).exists():
+    if BulkEdit.objects.filter(edits=edit, state=BulkState.PAUSED).exists():
+        return "Waiting: its bulk edit is paused."
+    if is_behind(edit):
         return "Waiting for an earlier edit of this session."
     if edit.next_attempt_at and edit.next_attempt_at > timezone.now():
         return f"Next try at {edit.next_attempt_at:%H:%M:%S} UTC."

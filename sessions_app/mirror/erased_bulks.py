@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -48,7 +49,7 @@ def _forget(bulk_id: int, gone: set[str]) -> None:
     bulk.save(update_fields=["selection", "skipped", "is_erased", "state", "finished_at", "queued_through"])
 
 
-def _without(bulk: BulkEdit, gone: set[str]) -> dict[str, list[str]]:
+def _without(bulk: BulkEdit, gone: set[str]) -> dict[str, Any]:
     """The choice without them. How far its queueing came is told by an id, which must not be one of them."""
     if "ids" not in bulk.selection:
         return {**bulk.selection}
@@ -56,4 +57,9 @@ def _without(bulk: BulkEdit, gone: set[str]) -> dict[str, list[str]]:
     if bulk.queued_through in gone:
         done = [found for found in ids[: ids.index(bulk.queued_through)] if found not in gone]
         bulk.queued_through = done[-1] if done else ""
-    return {"ids": [found for found in ids if found not in gone]}
+    kept: dict[str, Any] = {"ids": [found for found in ids if found not in gone]}
+    if "seen" in bulk.selection:
+        kept["seen"] = {
+            found: digest for found, digest in bulk.selection["seen"].items() if found not in gone
+        }
+    return kept

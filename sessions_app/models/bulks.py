@@ -31,7 +31,8 @@ class BulkEdit(models.Model):
     state = models.TextField(choices=BulkState.choices, default=BulkState.PREVIEWED)
     # {field: value} by Vapi's field names, or {"delete": true}.
     fields = models.JSONField(default=dict)
-    # What was chosen: {"ids": [...]}, or for an undoing {"edits": [...]}.
+    # What was chosen: {"ids": [...]}, or for an undoing {"edits": [...]}. Of a deletion also {"seen": {id: digest}} of
+    # what the preview showed: what has changed since is left out.
     selection = models.JSONField(default=dict)
     reason = models.TextField(blank=True, default="")
     author = models.ForeignKey(

@@ -35,6 +35,10 @@ OPEN_STATES = (EditState.QUEUED, EditState.SENDING, EditState.CONFLICT)
 UNDER_WAY_STATES = (EditState.QUEUED, EditState.SENDING)
 
 
+# Sources of edits where somebody has signed in: one without an author is of a person who was deleted since.
+SIGNED_IN = ("admin", "api", "bulk", "undo")
+
+
 class EditQuerySet(ScopedQuerySet["Edit"]):
     def open(self) -> EditQuerySet:
         return self.filter(state__in=OPEN_STATES)
@@ -101,6 +105,14 @@ class Edit(models.Model):
 
     @property
     def author_name(self) -> str:
-        if self.author:
-            return self.author.get_username()
-        return f"token {self.token.name}" if self.token else "command line"
+        username = self.author.get_username() if self.author else None
+        return author_name(username, self.token.name if self.token else None, self.source)
+
+
+def author_name(username: str | None, token_name: str | None, source: str) -> str:
+    """Return who made an edit, in words for people."""
+    if username:
+        return username
+    if token_name is not None:
+        return f"token {token_name}"
+    return "a deleted person" if source in SIGNED_IN else "command line"

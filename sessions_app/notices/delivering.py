@@ -49,9 +49,10 @@ def deliver(delivery_id: int) -> Delivery | None:
     """Try a due delivery once; None where it is not due or somebody else is at it. Raises nothing of its outcome."""
     if not _claim(delivery_id):
         return None
-    delivery = Delivery.objects.select_related("notice__organization", "channel__owner").get(pk=delivery_id)
-    why_not = _why_not(delivery.channel)
+    # Channel and organization hold secrets that may not be readable: they are read where that counts as a failure.
+    delivery = Delivery.objects.select_related("notice").get(pk=delivery_id)
     try:
+        why_not = _why_not(delivery.channel)
         if why_not:
             _end(delivery, DeliveryState.GAVE_UP, error=why_not)
         else:
@@ -60,6 +61,10 @@ def deliver(delivery_id: int) -> Delivery | None:
         _not_sent(delivery, problem)
     except ValidationError as problem:
         _end(delivery, DeliveryState.GAVE_UP, error=problem.messages[0])
+    except Exception as problem:  # Its words may quote an address or a secret.
+        kind = type(problem).__name__
+        log.error("notice not tried", extra={"delivery": delivery.pk, "problem": kind})
+        _not_sent(delivery, NotSent(f"Could not be tried ({kind}).", is_receivers=False))
     delivery.refresh_from_db(fields=["state", "error", "http_status", "next_attempt_at"])
     log.info("notice tried", extra={"delivery": delivery.pk, "state": delivery.state})
     return delivery

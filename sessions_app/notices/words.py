@@ -27,7 +27,7 @@ _TITLES = {
 }
 _ADVICE = {
     Cause.EDIT_CONFLICT: "Somebody changed the same at Vapi meanwhile. Choose which value is to stand.",
-    Cause.EDIT_REJECTED: "Vapi refused it and nothing was changed. Its answer stands on the edit's page.",
+    Cause.EDIT_REJECTED: "Nothing was changed. Why not stands on the edit's page.",
     Cause.EDIT_FAILED: "It was given up. It can be tried again on its page.",
     Cause.BULK_AWAITING: "It deletes sessions at Vapi. Somebody else has to approve or refuse it.",
     Cause.ORGANIZATION_PAUSED: "Vapi refuses its API key. Nothing is read or sent until somebody takes it up again.",

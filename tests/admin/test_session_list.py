@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -159,6 +160,16 @@ def test_an_open_edit_is_shown_in_its_row(editor_client: Client, organization: O
     page = body(editor_client)
     assert "An edit is conflict" in page
     assert "1 edit in conflict" in page
+
+
+def test_who_may_not_see_edits_sees_none_in_a_row(
+    viewer_client: Client, viewer: User, organization: Organization
+) -> None:
+    mirror_session(organization)
+    Edit.objects.create(organization=organization, session_id="session-1", fields={"name": "x"})
+    assert "An edit is queued" in body(viewer_client)
+    viewer.user_permissions.remove(*viewer.user_permissions.filter(codename="view_edit"))
+    assert "An edit is queued" not in body(viewer_client)
 
 
 def test_an_empty_mirror_offers_to_sync(ops_client: Client, organization: Organization) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -148,6 +149,18 @@ def test_the_tag_moves_with_an_edit(client: Client, session: Session) -> None:
     assert Edit.objects.get(state="queued").base == {"name": "Before"}
 
 
+def test_the_tag_moves_with_what_is_pending(client: Client, session: Session) -> None:
+    """Also where the newest edit stays what it is."""
+    first = patch(client, session, {"name": "After"}).json()["id"]
+    patch(client, session, {"status": "completed"})
+    seen = etag(client, session)
+    client.post(f"/api/v1/edits/{first}/withdraw/")
+    answer = client.get(path_of(session), headers={"If-None-Match": seen})
+    assert answer.status_code == 200
+    assert answer.json()["pending"] == {"status": "completed"}
+    assert patch(client, session, {"name": "Other"}, if_match=seen).status_code == 412
+
+
 def test_the_tag_works_through_compression(client: Client, session: Session) -> None:
     answer = client.get(path_of(session), headers={"Accept-Encoding": "gzip"})
     assert answer["Content-Encoding"] == "gzip"
@@ -203,6 +216,88 @@ def test_a_correction_sent_twice_is_one(client: Client, session: Session) -> Non
     assert other.status_code == 400
     assert patch(client, session, {"name": "x"}, **{"Idempotency-Key": "1"}).status_code == 400
     assert Edit.objects.count() == 1
+
+
+@pytest.fixture
+def said(session: Session, organization: Organization, sandbox: SandboxProcess) -> Session:
+    """With two messages."""
+    messages = [{"role": "user", "content": "Helo."}, {"role": "assistant", "content": "Hello."}]
+    sandbox.change("sessions", session.pk, {"messages": messages})
+    found = refetch_session(organization, session.pk)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"do": "replace", "position": 0, "text": "Hello!"},
+        {"do": "replace", "position": 1, "text": "Hallo!"},
+        {"do": "remove", "position": 0},
+    ],
+)
+def test_a_key_stands_for_the_words_that_were_sent_with_it(
+    client: Client, said: Session, other: dict[str, Any]
+) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    body = {"messages": [{"do": "replace", "position": 0, "text": "Hallo!"}]}
+    first = patch(client, said, body, **key)
+    assert push_edit(first.json()["id"]) == EditState.APPLIED
+    assert patch(client, said, body, **key).json()["id"] == first.json()["id"]
+    assert patch(client, said, {"messages": [other]}, **key).status_code == 400
+    assert Edit.objects.count() == 1
+
+
+def test_a_key_stands_for_one_kind_of_one_sender(
+    program: MakeClient, client: Client, said: Session, organization: Organization
+) -> None:
+    key = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
+    assert client.delete(path_of(said), headers=key).status_code == 202
+    assert client.delete(path_of(said), headers=key).status_code == 202
+    assert program().delete(path_of(said), headers=key).status_code == 400
+    assert patch(client, said, {"name": "After"}, **key).status_code == 400
+    assert patch(client, said, {"messages": [{"do": "redact", "position": 0}]}, **key).status_code == 400
+    assert client.delete("/api/v1/sessions/other/", headers=key).status_code == 404
+    make_session(organization, "other")
+    assert client.delete("/api/v1/sessions/other/", headers=key).status_code == 400
+    assert Edit.objects.get().kind == "delete"
+
+
+def test_a_deletion_is_not_answered_with_a_correction(client: Client, session: Session) -> None:
+    key = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
+    patch(client, session, {"name": "After"}, **key)
+    assert client.delete(path_of(session), headers=key).status_code == 400
+
+
+def test_a_correction_sent_twice_is_one_whatever_moved_meanwhile(
+    client: Client, session: Session, organization: Organization, sandbox: SandboxProcess
+) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    body = {"name": "After", "status": "active"}
+    first = patch(client, session, body, **key).json()["id"]
+    sandbox.change("sessions", session.pk, {"name": "Theirs", "status": "completed"})
+    refetch_session(organization, session.pk)
+
+    again = patch(client, session, body, **key)
+
+    assert again.status_code == 202 and again.json()["id"] == first
+    others: list[dict[str, Any]] = [
+        {"name": "After", "status": "completed"},
+        {"name": "After", "status": "active", "expiration_seconds": 600},
+        {"status": "active"},
+        {"name": "Theirs", "status": "active"},
+    ]
+    for other in others:
+        assert patch(client, session, other, **key).status_code == 400
+    assert Edit.objects.count() == 1
+
+
+def test_what_took_the_place_of_another_edit_is_known_again(client: Client, session: Session) -> None:
+    patch(client, session, {"name": "After"})
+    key = {"Idempotency-Key": str(uuid4())}
+    first = patch(client, session, {"name": "Before"}, **key).json()
+    assert first["base"] == {"name": "Before"}
+    assert patch(client, session, {"name": "Before"}, **key).json()["id"] == first["id"]
 
 
 def test_a_persons_correction_carries_their_name(editor_client: Client, session: Session) -> None:
@@ -265,6 +360,27 @@ def test_an_edit_is_withdrawn_before_it_is_sent(
     assert client.post(f"/api/v1/edits/{edit_id}/withdraw/").status_code == 409
     push_edit(edit_id)
     assert sandbox.journal("PATCH") == []
+
+
+@pytest.mark.parametrize("kind", ["delete", "messages"])
+def test_withdrawing_asks_for_the_right_to_make_such_an_edit(
+    editor_client: Client, admin_client: Client, program: MakeClient, session: Session, kind: str
+) -> None:
+    edit = Edit.objects.create(organization=session.organization, session_id=session.pk, kind=kind)
+    plain = program("sessions:read", "sessions:write")
+    for client in (editor_client, plain):
+        assert client.post(f"/api/v1/edits/{edit.pk}/withdraw/").status_code == 403
+    assert admin_client.post(f"/api/v1/edits/{edit.pk}/withdraw/").json()["state"] == "withdrawn"
+
+
+def test_who_may_not_see_edits_is_not_told_what_is_pending(
+    client: Client, viewer_client: Client, viewer: User, session: Session
+) -> None:
+    patch(client, session, {"name": "After"})
+    assert viewer_client.get(path_of(session)).json()["pending"] == {"name": "After"}
+    viewer.user_permissions.remove(*viewer.user_permissions.filter(codename="view_edit"))
+    shown = viewer_client.get(path_of(session)).json()
+    assert (shown["pending"], shown["newest_edit"]) == ({}, None)
 
 
 def test_a_session_is_fetched_again(client: Client, session: Session, sandbox: SandboxProcess) -> None:

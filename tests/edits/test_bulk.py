@@ -9,15 +9,18 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from sessions_app import tasks
 from sessions_app.edits import bulk as bulks
-from sessions_app.edits import trail
+from sessions_app.edits import settle, trail
 from sessions_app.edits.bulk import portions
 from sessions_app.edits.claims import due_edits
 from sessions_app.edits.push import push_edit
 from sessions_app.edits.queue import queue_edit, shown_values
+from sessions_app.edits.standing import describe_standing
+from sessions_app.mirror.refetch import refetch_session
 from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import BulkEdit, Edit, Organization, Session
 from sessions_app.models.runs import Stream
@@ -80,6 +83,48 @@ def test_three_of_sixty_fail_are_tried_again_and_all_is_undone(
     assert names(sandbox, chosen) == {"Before"}
 
 
+def test_a_second_try_overwrites_nothing_that_changed_since(
+    sandbox: SandboxProcess,
+    organization: Organization,
+    chosen: list[str],
+    make: Callable[..., BulkEdit],
+    editor: User,
+) -> None:
+    sandbox.fault("400:method=PATCH")
+    bulk = make(name="After")
+    work(bulk)
+    sandbox.fault("")
+    sandbox.change("sessions", chosen[0], {"name": "Theirs"})
+    refetch_session(organization, chosen[0])
+
+    bulks.retry_failed(bulk, editor)
+    work(bulk)
+
+    assert bulks.count_states(bulk) == {"applied": 59, "conflict": 1}
+    assert names(sandbox, chosen) == {"After", "Theirs"}
+
+
+def test_a_second_try_deletes_nothing_that_went_on_since(
+    sandbox: SandboxProcess, organization: Organization, chosen: list[str], administrator: User
+) -> None:
+    Organization.objects.update(bulk_delete_needs_approval=False)
+    organization.refresh_from_db()
+    sandbox.fault("400:method=DELETE")
+    bulk = bulks.preview(organization, chosen[:2], {"delete": True}, administrator)
+    bulks.confirm(bulk, administrator, "Tests")
+    work(bulk)
+    assert bulks.count_states(bulk) == {"rejected": 2}
+    sandbox.fault("")
+    sandbox.change("sessions", chosen[0], {"messages": [{"role": "user", "content": "Wait!"}]})
+    refetch_session(organization, chosen[0])
+
+    bulks.retry_failed(bulk, administrator)
+    work(bulk)
+
+    assert bulks.count_states(bulk) == {"applied": 1, "conflict": 1}
+    assert names(sandbox, chosen[:2]) == {"Before"}
+
+
 def test_a_paused_bulk_sends_nothing_until_it_goes_on(
     sandbox: SandboxProcess, make: Callable[..., BulkEdit]
 ) -> None:
@@ -111,6 +156,68 @@ def test_cancelling_withdraws_what_is_not_sent(
     assert len(sandbox.journal("PATCH")) == 5
     with pytest.raises(bulks.BulkMoved):
         bulks.go_on(bulk)
+
+
+@pytest.fixture
+def collided(sandbox: SandboxProcess, make: Callable[..., BulkEdit], chosen: list[str]) -> BulkEdit:
+    """A bulk of which the first edit is in conflict and the second was given up; the others wait."""
+    bulk = make(name="After")
+    bulks.advance(bulk.pk)
+    sandbox.change("sessions", chosen[0], {"name": "Theirs"})
+    assert push_edit(Edit.objects.get(session_id=chosen[0]).pk) == "conflict"
+    Edit.objects.filter(session_id=chosen[1]).update(state="failed")
+    return bulk
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_what_people_decide_of_a_cancelled_bulks_edits_is_sent(
+    sandbox: SandboxProcess, collided: BulkEdit, chosen: list[str], editor: User, is_ended: bool
+) -> None:
+    bulks.cancel(collided)
+    if is_ended:
+        work(collided)
+    conflict, failed = (Edit.objects.get(session_id=found) for found in chosen[:2])
+
+    new = settle.resolve_conflict(conflict, {"name": "mine"}, editor)
+    again = settle.retry(failed, editor)
+    work(collided)
+
+    assert due_edits() == [new.pk, again.pk]
+    assert push_edit(new.pk) == push_edit(again.pk) == "applied"
+    assert sandbox.journal("PATCH") and names(sandbox, chosen[:2]) == {"After"}
+    assert collided.finished_at and bulks.count_states(collided) == {"superseded": 2, "withdrawn": 58}
+
+
+def test_what_was_decided_while_a_bulk_was_cancelled_is_sent_once_it_has_ended(
+    collided: BulkEdit, chosen: list[str], editor: User
+) -> None:
+    new = settle.resolve_conflict(Edit.objects.get(session_id=chosen[0]), {"name": "mine"}, editor)
+    Edit.objects.filter(state="queued").exclude(pk=new.pk).update(state="withdrawn")
+    BulkEdit.objects.update(state="cancelled", finished_at=Now())
+    assert push_edit(new.pk) == "applied"
+
+
+@pytest.mark.parametrize("stop", [bulks.pause, bulks.cancel])
+def test_what_a_stopped_bulk_left_holds_up_only_its_own_fields(
+    collided: BulkEdit, chosen: list[str], editor: User, stop: Callable[[BulkEdit], None]
+) -> None:
+    stop(collided)
+    session = Session.objects.select_related("organization").get(pk=chosen[2])
+
+    def queue(**fields: object) -> Edit:
+        shown = shown_values(session)
+        return queue_edit(session=session, base=shown, fields=fields, source="admin", author=editor)
+
+    free, behind = queue(status="completed"), queue(expirationSeconds=600)
+    Edit.objects.filter(pk=behind.pk).update(fields={"name": "Person"})
+    assert due_edits(chosen[2]) == [free.pk]
+    assert push_edit(free.pk) == "applied" and push_edit(behind.pk) == "queued"
+    assert describe_standing(behind) == "Waiting for an earlier edit of this session."
+
+
+def test_an_edit_says_that_its_bulk_is_paused(collided: BulkEdit, chosen: list[str]) -> None:
+    bulks.pause(collided)
+    assert describe_standing(Edit.objects.get(session_id=chosen[2])) == "Waiting: its bulk edit is paused."
 
 
 def test_a_worker_killed_while_it_queues_leaves_no_half_portion(

@@ -11,10 +11,12 @@ from django.db import DatabaseError, connection, transaction
 
 from sessions_app.edits import bulk as bulks
 from sessions_app.mirror.holds import set_hold
+from sessions_app.mirror.refetch import refetch_session
 from sessions_app.mirror.sync import sync_stream
 from sessions_app.models import ApiToken, BulkEdit, BulkTransition, Edit, Organization, Session
 from sessions_app.models.runs import Stream
 from sessions_app.tokens import make_token
+from tests.admin.rows import mirror_session
 from tests.edits.bulk_work import work
 from tests.sandbox_process import SandboxProcess
 from tests.search.rows import make_session
@@ -139,6 +141,46 @@ def test_a_legal_hold_and_what_is_gone_already_are_left_out(
     edit = Edit.objects.get()
     assert (edit.session_id, edit.kind, edit.fields) == ("s3", "delete", {"deleted": True})
     assert edit.base.keys() == {"name", "status", "expirationSeconds", "messages"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Renamed"}, {"messages": [{"role": "user", "content": "Wait!"}]}]
+)
+def test_what_changed_after_the_preview_is_left_out(
+    sandbox: SandboxProcess,
+    organization: Organization,
+    ask: Callable[..., BulkEdit],
+    admin: User,
+    change: dict[str, object],
+) -> None:
+    sync_stream(organization, Stream.SESSIONS, full=True)
+    ids = sorted(row["id"] for row in sandbox.truth()[:3])
+    bulk = ask(ids)
+    sandbox.change("sessions", ids[0], change)
+    refetch_session(organization, ids[0])
+    refetch_session(organization, ids[1])
+    assert bulks.dry_run(bulk).refused == {"It has changed since the preview.": 1}
+
+    bulks.approve(bulk, admin, "Looked at each")
+    work(bulk)
+
+    assert bulk.skipped == [{"id": ids[0], "why": "It has changed since the preview."}]
+    assert {row["id"] for row in sandbox.truth()} & set(ids) == {ids[0]}
+
+
+@pytest.mark.parametrize(
+    ("by", "value"), [("number", "+49 (151) 999"), ("email", "ADA@example.org"), ("external_id", "x-17")]
+)
+def test_what_a_held_customer_got_since_is_left_out(
+    organization: Organization, ask: Callable[..., BulkEdit], by: str, value: str
+) -> None:
+    set_hold(organization, by, value, "court", "Grace")
+    ada = {"number": "+49151999", "email": "ada@example.org", "externalId": "x-17"}
+    mirror_session(organization, "later", customer=ada)
+    mirror_session(organization, "another's", customer={"number": "+4930123"})
+    run = bulks.dry_run(ask(["later", "another's"]))
+    assert (run.changing, run.refused) == (1, {"A legal hold keeps it.": 1})
+    assert run.example is not None and run.example.session_id == "another's"
 
 
 def test_what_was_decided_cannot_be_rewritten(asked: BulkEdit) -> None:

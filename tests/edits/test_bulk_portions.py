@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from sessions_app.edits import bulk as bulks
 from sessions_app.edits.queue import queue_edit, shown_values
+from sessions_app.mirror.holds import set_hold
 from sessions_app.models import BulkEdit, Edit, EditTransition, Organization, Session
 from tests.search.rows import START
 
@@ -91,3 +92,6 @@ def test_looking_at_a_bulk_of_many_asks_as_much_as_of_few(
         return len(captured)
 
     assert queries(2) == queries(500) == 3
+    for number in range(5):
+        set_hold(organization, "number", f"+49{number}", "court", "Grace")
+    assert queries(2) == queries(500) == 4

@@ -11,7 +11,11 @@ from sessions_app.edits import settle
 from sessions_app.edits.deletions import check_typed, queue_delete
 from sessions_app.edits.push import patch_of, push_due, push_edit
 from sessions_app.edits.queue import Making
-from sessions_app.models import Edit, Session
+from sessions_app.edits.standing import describe_standing
+from sessions_app.mirror.holds import release_hold, set_hold
+from sessions_app.mirror.refetch import refetch_session
+from sessions_app.models import Edit, LegalHold, Organization, Session
+from tests.admin.rows import mirror_session
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,3 +116,63 @@ def test_name_or_id_is_typed(session: Session) -> None:
     for typed in ("", "before", "yes"):
         with pytest.raises(ValidationError):
             check_typed(session, typed)
+
+
+def hold(session: Session) -> LegalHold:
+    return set_hold(session.organization, "session", session.pk, "court", "Grace")
+
+
+def test_a_hold_that_is_set_while_it_waits_keeps_the_session(
+    sandbox: SandboxProcess, session: Session
+) -> None:
+    edit = delete(session)
+    hold(session)
+
+    assert push_edit(edit.pk) == "rejected"
+
+    edit.refresh_from_db()
+    assert is_there(sandbox, session) and sandbox.journal("DELETE") == []
+    assert "legal hold" in describe_standing(edit, fields_apart=True)
+
+
+def test_neither_a_second_try_nor_a_settled_conflict_overrides_a_hold(
+    sandbox: SandboxProcess, session: Session
+) -> None:
+    edit = delete(session)
+    Edit.objects.update(state="failed")
+    edit.refresh_from_db()
+    hold(session)
+    again = settle.retry(edit)
+    sandbox.change("sessions", session.pk, {"name": "Theirs"})
+    assert push_edit(again.pk) == "conflict"
+    again.refresh_from_db()
+
+    assert push_edit(settle.resolve_conflict(again, {"name": "mine"}).pk) == "rejected"
+    assert is_there(sandbox, session)
+
+
+@pytest.mark.parametrize("is_mirrored", [True, False])
+def test_a_hold_of_the_customer_keeps_what_waits_too(
+    sandbox: SandboxProcess, organization: Organization, session: Session, is_mirrored: bool
+) -> None:
+    sandbox.change("sessions", session.pk, {"customer": {"number": "+49 151 999-88877"}})
+    refetch_session(organization, session.pk)
+    edit = delete(session)
+    if not is_mirrored:
+        Session.objects.filter(pk=session.pk).delete()
+    of_customer = set_hold(organization, "number", "+4915199988877", "court", "Grace")
+
+    assert push_edit(edit.pk) == "rejected"
+    assert is_there(sandbox, session)
+
+    release_hold(of_customer, "settled", "Grace")
+    Edit.objects.update(state="queued")
+    assert push_edit(edit.pk) == "applied"
+
+
+def test_of_a_held_customer_nothing_that_came_since_is_queued(organization: Organization) -> None:
+    set_hold(organization, "email", "Ada@example.org", "court", "Grace")
+    later = mirror_session(organization, "later", customer={"email": "ada@EXAMPLE.org"})
+    with pytest.raises(ValidationError, match="legal hold"):
+        delete(later)
+    assert delete(mirror_session(organization, "another's")).state == "queued"

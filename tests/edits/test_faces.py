@@ -128,6 +128,32 @@ def test_a_message_that_changed_meanwhile_is_shown(
     assert remote()["messages"][1]["content"] == "Mine."
 
 
+def test_a_form_gone_back_to_sends_its_new_words_once_they_are_saved_again(
+    ops_client: Client, page: str, talk: Session, remote: Remote
+) -> None:
+    form = ops_client.get(f"{page}/messages/1/").context["form"].initial
+    ops_client.post(f"{page}/messages/1/", {**form, "text": "Hello Grase."})
+    assert ops_client.post(f"{page}/messages/1/", {**form, "text": "Hello Grase."}).status_code == 302
+
+    answer = ops_client.post(f"{page}/messages/1/", {**form, "text": "Hello Grace."})
+
+    assert "saved before" in answer.text and Edit.objects.count() == 1
+    again = {name: answer.context["form"][name].value() for name in form}
+    assert ops_client.post(f"{page}/messages/1/", again).status_code == 302
+    push_due()
+    assert remote()["messages"][1]["content"] == "Hello Grace."
+    states = Edit.objects.order_by("pk").values_list("state", flat=True)
+    assert list(states) == ["superseded", "applied"]
+
+
+def test_a_key_belongs_to_one_message(ops_client: Client, page: str, talk: Session) -> None:
+    first, second = (ops_client.get(f"{page}/messages/{place}/").context["form"].initial for place in (0, 1))
+    ops_client.post(f"{page}/messages/0/", {**first, "do": "redact"})
+    key = {"submission_key": first["submission_key"]}
+    answer = ops_client.post(f"{page}/messages/1/", {**second, **key, "do": "redact"})
+    assert "saved before" in answer.text and Edit.objects.count() == 1
+
+
 def test_a_conflict_over_a_message_is_settled_by_page(
     sandbox: SandboxProcess, ops_client: Client, page: str, talk: Session, remote: Remote
 ) -> None:

@@ -137,6 +137,21 @@ def test_the_list_is_filtered_and_exported(
     assert page.count("va-row") == len(rows) == found
 
 
+def test_an_edit_of_somebody_who_was_deleted_is_not_said_to_be_the_command_lines(
+    queue: Queue, editor: User, admin_client: Client
+) -> None:
+    edit = queue(name="After", author=editor)
+    editor.delete()
+    answer: Any = admin_client.get("/admin/sessions_app/edittransition/export/")
+    [row] = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+    assert (row["author"], row["actor"]) == ("a deleted person", "editor")
+    assert "a deleted person" in admin_client.get(f"/admin/sessions_app/edit/{edit.pk}/change/").text
+    assert admin_client.get(f"/api/v1/edits/{edit.pk}/").json()["author"] == "a deleted person"
+
+    Edit.objects.update(source="shell")
+    assert admin_client.get(f"/api/v1/edits/{edit.pk}/").json()["author"] == "command line"
+
+
 def test_the_export_asks_for_the_right_to_read_it(editor_client: Client, admin_client: Client) -> None:
     path = "/admin/sessions_app/edittransition/export/"
     assert editor_client.get(path).status_code == 403

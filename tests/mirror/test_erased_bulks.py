@@ -80,3 +80,14 @@ def test_one_that_has_not_begun_is_cancelled(organization: Organization, editor:
     untouched.refresh_from_db()
     assert (bulk.state, bulk.fields, bulk.selection) == ("cancelled", {}, {"ids": []})
     assert (untouched.state, untouched.fields) == ("previewed", {"name": "Other"})
+
+
+def test_a_deletion_still_knows_what_was_seen_of_the_others(organization: Organization, editor: User) -> None:
+    for session_id, number in (("b", NUMBER), ("c", "")):
+        make_session(organization, session_id, customer_number=number)
+    bulk = bulks.preview(organization, ["b", "c"], {"delete": True}, editor)
+    BulkEdit.objects.update(state="running")
+    erase(organization)
+    bulk.refresh_from_db()
+    assert (bulk.selection["ids"], [*bulk.selection["seen"]]) == (["c"], ["c"])
+    assert bulks.dry_run(bulk).changing == 1

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.core import mail
 from django.db import connection
@@ -247,6 +248,25 @@ def test_it_is_given_up_and_sent_again_when_asked(
 
     receiver.status = 200
     assert try_again(delivery) and not try_again(delivery)
+    assert deliver_all() == ["sent"]
+
+
+def test_what_breaks_before_it_is_sent_is_a_failed_attempt_too(
+    receiver: Receiver, make_channel: Make, reject: Callable[[], Edit], deliver_all: Work,
+    let_time_pass: Callable[[], None], settings: Settings, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    make_channel("slack")
+    reject()
+    keys, settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS, [Fernet.generate_key().decode()]
+
+    assert deliver_all() == ["failed"]
+    delivery = Delivery.objects.defer("channel").get()
+    assert delivery.error == "Could not be tried (ValueError)." and delivery.next_attempt_at
+    [told] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.__dict__["problem"] == "ValueError" and told.exc_info is None
+
+    settings.FIELD_ENCRYPTION_KEYS = keys
+    let_time_pass()
     assert deliver_all() == ["sent"]
 
 

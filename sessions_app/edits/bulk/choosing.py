@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from sessions_app.edits.bulk.decisions import Who, note, who_columns
-from sessions_app.edits.bulk.plans import ALREADY_SO, EXTEND, Plan, plan_sessions
+from sessions_app.edits.bulk.plans import ALREADY_SO, EXTEND, Plan, plan_sessions, seen_now
 from sessions_app.edits.validation import MOST_SECONDS, check_changes
 from sessions_app.edits.values import Values
 from sessions_app.models import BulkEdit, Organization, Session
@@ -54,16 +54,19 @@ def preview(
 ) -> BulkEdit:
     """Keep a choice and its change, to be looked at. Raises ValidationError, by field where it is a field's."""
     check_change(session_ids, fields)
+    bulk = BulkEdit(
+        organization=organization,
+        fields=dict(fields),
+        selection={"ids": sorted(session_ids)},
+        total=len(session_ids),
+        submission_key=submission_key,
+        submission_digest=submission_digest,
+        **who_columns(who),
+    )
+    if bulk.deletes:
+        bulk.selection["seen"] = seen_now(bulk)
     with transaction.atomic():
-        bulk = BulkEdit.objects.create(
-            organization=organization,
-            fields=dict(fields),
-            selection={"ids": sorted(session_ids)},
-            total=len(session_ids),
-            submission_key=submission_key,
-            submission_digest=submission_digest,
-            **who_columns(who),
-        )
+        bulk.save()
         note(bulk, "previewed", who)
     return bulk
 

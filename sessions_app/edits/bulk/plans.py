@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 
 from sessions_app.edits import settle
 from sessions_app.edits.deletions import DELETED, deletion_base
+from sessions_app.edits.holds import kept_among
+from sessions_app.edits.queue import base_digest
 from sessions_app.edits.validation import MOST_SECONDS, NothingChanged, check_changes
 from sessions_app.edits.values import DEFAULTS, EDITABLE, Values, mirrored_values
-from sessions_app.mirror.forgetting import not_held
-from sessions_app.mirror.tables import SESSIONS
 from sessions_app.models import BulkEdit, Edit, Session
 from sessions_app.models.edits import OPEN_STATES, UNDER_WAY_STATES, EditKind, EditState
 
@@ -22,6 +22,9 @@ EXTEND = "extendSeconds"
 ALREADY_SO = "It is so already."
 HELD = "A legal hold keeps it."
 _NOT_HERE = "It is not mirrored any more."
+_CHANGED = "It has changed since the preview."
+# Of a digest, enough to tell one state of a session from another.
+_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,17 @@ class Plan:
 
 
 def plan_sessions(bulk: BulkEdit, session_ids: Sequence[str]) -> list[Plan]:
-    """Return a plan for each session: two queries, three for a deletion, however many they are."""
+    """Return a plan for each session: two queries, up to four for a deletion, however many they are."""
     sessions, waiting = _read(bulk, session_ids)
     plan = _plan_deletion if bulk.deletes else _plan_change
     plans = [plan(bulk, found, sessions.get(found), waiting.get(found, [])) for found in session_ids]
-    return _without_held(plans) if bulk.deletes else plans
+    return _without_changed(bulk, _without_held(bulk, plans)) if bulk.deletes else plans
+
+
+def seen_now(bulk: BulkEdit) -> dict[str, str]:
+    """Return a digest of each session that would be deleted, as it stands now, by which it is known: {id: digest}."""
+    plans = plan_sessions(bulk, bulk.selection["ids"])
+    return {plan.session_id: _digest(plan) for plan in plans if not plan.why}
 
 
 def plan_undoing(bulk: BulkEdit, edits: Sequence[Edit]) -> list[Plan]:
@@ -112,14 +121,28 @@ def _plan_back(edit: Edit, session: Session | None, waiting: Sequence[Edit], is_
     return Plan(edit.session_id, session, {}, {}, why)
 
 
-def _without_held(plans: Sequence[Plan]) -> list[Plan]:
+def _without_held(bulk: BulkEdit, plans: Sequence[Plan]) -> list[Plan]:
     """What a legal hold keeps is not deleted at Vapi either."""
-    rows = Session.objects.filter(pk__in=[plan.session_id for plan in plans])
-    free = set(not_held(rows, SESSIONS).order_by().values_list("pk", flat=True))
+    kept = kept_among(bulk.organization_id, [plan.session for plan in plans if plan.session and not plan.why])
     return [
-        plan if plan.why or plan.session_id in free else Plan(plan.session_id, plan.session, {}, {}, HELD)
+        Plan(plan.session_id, plan.session, {}, {}, HELD) if plan.session_id in kept else plan
         for plan in plans
     ]
+
+
+def _without_changed(bulk: BulkEdit, plans: Sequence[Plan]) -> list[Plan]:
+    """Only what the preview showed is deleted, as it was shown."""
+    seen = bulk.selection.get("seen")
+    return [
+        plan
+        if plan.why or seen is None or seen.get(plan.session_id) == _digest(plan)
+        else Plan(plan.session_id, plan.session, {}, {}, _CHANGED)
+        for plan in plans
+    ]
+
+
+def _digest(plan: Plan) -> str:
+    return base_digest(plan.base)[:_DIGITS]
 
 
 def _shown(session: Session, waiting: Sequence[Edit]) -> dict[str, object]:

@@ -8,10 +8,9 @@ from django.db import transaction
 from sessions_app.edits import settle
 from sessions_app.edits.bulk.counts import newest_edits
 from sessions_app.edits.bulk.decisions import Who, move, who_columns
-from sessions_app.edits.bulk.plans import plan_sessions
 from sessions_app.edits.deletions import queue_delete
 from sessions_app.edits.queue import Making, queue_edit
-from sessions_app.models import BulkEdit, Edit
+from sessions_app.models import BulkEdit, Edit, Session
 from sessions_app.models.bulks import BulkState
 from sessions_app.models.edits import EditState
 
@@ -29,20 +28,22 @@ def retry_failed(bulk: BulkEdit, who: Who) -> int:
 
 
 def _retry(bulk: BulkEdit, edit: Edit, who: Who) -> bool:
+    """On the base of the first try: what has changed since then is a conflict as ever."""
     try:
         if edit.state == EditState.FAILED:
             settle.retry(edit, **who_columns(who), source="bulk")
             return True
-        [plan] = plan_sessions(bulk, [edit.session_id])
-        if plan.session is None or plan.session.missing_since is not None:
+        here = Session.objects.filter(organization=bulk.organization_id, missing_since=None)
+        session = here.select_related("organization").filter(pk=edit.session_id).first()
+        if session is None:
             return False
         if bulk.deletes:
             making = Making("bulk", bulk.reason, **who_columns(who), bulk=bulk)
-            queue_delete(plan.session, making, plan.base)
+            queue_delete(session, making, edit.base)
             return True
         queue_edit(
-            session=plan.session,
-            base=plan.base,
+            session=session,
+            base=edit.base,
             fields=edit.fields,
             source="bulk",
             reason=bulk.reason,
@@ -51,6 +52,6 @@ def _retry(bulk: BulkEdit, edit: Edit, who: Who) -> bool:
             undoes=edit.undoes,
         )
     except ValidationError:
-        # It is as it should be by now, or somebody else was faster.
+        # A legal hold keeps it, it is about to be deleted, or somebody else was faster.
         return False
     return True
