@@ -63,7 +63,7 @@ def deliver(delivery_id: int) -> Delivery | None:
         _end(delivery, DeliveryState.GAVE_UP, error=problem.messages[0])
     except Exception as problem:  # Its words may quote an address or a secret.
         kind = type(problem).__name__
-        log.error("notice not tried", extra={"delivery": delivery.pk, "problem": kind})
+        log.error("notice not tried", extra={"delivery": delivery.pk, "kind": kind})
         _not_sent(delivery, NotSent(f"Could not be tried ({kind}).", is_receivers=False))
     delivery.refresh_from_db(fields=["state", "error", "http_status", "next_attempt_at"])
     log.info("notice tried", extra={"delivery": delivery.pk, "state": delivery.state})
