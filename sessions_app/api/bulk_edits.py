@@ -18,7 +18,7 @@ from sessions_app.api.bulk_requests import asked_bulk, digest_of, is_dry_run, ty
 from sessions_app.api.lists import ListView, Row, list_parameters, organization_slugs, with_organization
 from sessions_app.api.permissions import author_of, may, reader_of
 from sessions_app.api.submissions import IDEMPOTENCY_KEY, object_of, submission_key_of
-from sessions_app.api.views import Conflict, RestView, refuse_unknown, snake_cased
+from sessions_app.api.views import KEY_REUSED, Conflict, RestView, refuse_unknown, snake_cased
 from sessions_app.edits import bulk as bulks
 from sessions_app.models import BulkEdit
 from sessions_app.models.access import Scope
@@ -70,9 +70,18 @@ class BulkEditList(ListView):
     def post(self, request: Request) -> Response:
         """Change many sessions; 202 and the bulk edit, 200 and what would happen with `dry_run`.
 
-        A deletion may wait for a second person, and cannot be undone. 409 for a key that was sent with another body.
+        Where filters match no session nothing is begun: 200 and a total of 0. A deletion may wait for a second person,
+        and cannot be undone. 409 for a key that was sent with another body.
         """
         body = object_of(request.data)
+        try:
+            return self._made_of(request, body)
+        except bulks.NothingChosen:
+            if "ids" in body:
+                raise
+            return Response(_NOTHING)
+
+    def _made_of(self, request: Request, body: Mapping[str, Any]) -> Response:
         if is_dry_run(body):
             asked = asked_bulk(request)
             demand_rights(request, asked)
@@ -156,6 +165,19 @@ def _present(row: Row, slugs: Mapping[int, str], counts: Mapping[str, int] | Non
     }
 
 
+# What a change of no session would do.
+_NOTHING: dict[str, Any] = {
+    "organization": None,
+    "total": 0,
+    "changing": 0,
+    "already": 0,
+    "refused": [],
+    "example": None,
+    "needs_approval": False,
+    "can_be_undone": True,
+}
+
+
 def _tried(request: Request, asked: BulkEdit) -> dict[str, Any]:
     run = bulks.dry_run(asked)
     example = None
@@ -206,5 +228,5 @@ def _known(request: Request) -> BulkEdit | None:
         return None
     author, token = author_of(request)
     if (known.author, known.token, known.submission_digest) != (author, token, digest_of(request)):
-        raise Conflict("This Idempotency-Key was sent before, with something else.")
+        raise Conflict(KEY_REUSED)
     return known

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import QuerySet
 from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
@@ -30,17 +29,15 @@ _NAMED = 5
 
 
 def asked_bulk(request: Request) -> BulkEdit:
-    """Return what a body asks for, not stored. Raises ValidationError."""
+    """Return what a body asks for, not stored. Raises ValidationError; NothingChosen where no session is meant."""
     body = object_of(request.data)
     refuse_unknown(body, _FIELDS, kind="field")
     fields = _change(body.get("change"))
+    if not fields:
+        raise ValidationError({"change": ["Say what to change."]})
+    bulks.check_fields(fields)
     organization, ids = bulks.choose(_sessions(request, body))
-    try:
-        bulks.check_change(ids, fields)
-    except DjangoValidationError as error:
-        if not fields:
-            raise ValidationError({"change": ["Say what to change."]}) from None
-        raise error
+    bulks.check_change(ids, fields)
     return BulkEdit(
         organization=organization,
         fields=fields,

@@ -230,7 +230,7 @@ class ExampleRequest(serializers.Serializer[Any]):
 
 
 class BulkDryRun(serializers.Serializer[Any]):
-    organization = _TEXT()
+    organization = _TEXT(allow_null=True, help_text="null where no session matches.")
     total = serializers.IntegerField()
     changing = serializers.IntegerField()
     already = serializers.IntegerField()

@@ -16,7 +16,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from sessions_app.edits.bulk import BulkMoved
+from sessions_app.edits.queue import SubmissionReused
 from sessions_app.edits.states import EditMoved
+
+KEY_REUSED = "This Idempotency-Key was sent before, with something else."
 
 
 class RestView(APIView):
@@ -30,6 +33,8 @@ class RestView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, EditMoved | BulkMoved):
             exc = Conflict(exc.messages[0])
+        elif isinstance(exc, SubmissionReused):
+            exc = Conflict(KEY_REUSED)
         elif isinstance(exc, RequestDataTooBig):
             exc = TooLarge()
         elif isinstance(exc, DjangoValidationError):

@@ -97,6 +97,34 @@ def test_what_the_filters_find_is_changed_and_followed(client: Client) -> None:
     assert client.get("/api/v1/edits/", {"bulk": begun["id"]}).json()["results"][0]["source"] == "bulk"
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_filters_that_match_nothing_begin_nothing(client: Client, dry_run: bool) -> None:
+    answer = post(client, body={"filters": {"status": "nowhere"}, **COMPLETE, "dry_run": dry_run})
+    assert answer.status_code == 200
+    assert (answer.json()["total"], answer.json()["organization"]) == (0, None)
+    assert not BulkEdit.objects.exists()
+    # What is wrong is told all the same.
+    wrong = {"filters": {"status": "nowhere"}, "change": {"status": "gone"}, "dry_run": dry_run}
+    assert post(client, body=wrong).status_code == 400
+    assert post(client, body={"ids": [], **COMPLETE}).status_code == 400
+
+
+def test_what_came_through_is_not_tried_again(client: Client) -> None:
+    bulk = begin(client)
+    bulks.advance(bulk)
+    Edit.objects.update(state="applied")
+    bulks.advance(bulk)
+    done = BulkEdit.objects.get()
+    assert done.finished_at
+    answer = client.post(f"{PATH}{bulk}/retry/", {}, content_type="application/json")
+    assert (answer.status_code, answer.json()) == (
+        409,
+        {"detail": "Nothing of this bulk edit was rejected or given up."},
+    )
+    again = BulkEdit.objects.get()
+    assert (again.state, again.finished_at) == (done.state, done.finished_at)
+
+
 def test_the_same_key_and_body_are_one_bulk(client: Client, program: MakeClient) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     body = {"ids": ["s0", "s1"], **COMPLETE}

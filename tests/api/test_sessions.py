@@ -213,7 +213,10 @@ def test_a_correction_sent_twice_is_one(client: Client, session: Session) -> Non
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json()["id"] == second.json()["id"]
     other = patch(client, session, {"name": "Other"}, if_match=tag, **{"Idempotency-Key": key})
-    assert other.status_code == 400
+    assert (other.status_code, other.json()) == (
+        409,
+        {"detail": "This Idempotency-Key was sent before, with something else."},
+    )
     assert patch(client, session, {"name": "x"}, **{"Idempotency-Key": "1"}).status_code == 400
     assert Edit.objects.count() == 1
 
@@ -244,7 +247,7 @@ def test_a_key_stands_for_the_words_that_were_sent_with_it(
     first = patch(client, said, body, **key)
     assert push_edit(first.json()["id"]) == EditState.APPLIED
     assert patch(client, said, body, **key).json()["id"] == first.json()["id"]
-    assert patch(client, said, {"messages": [other]}, **key).status_code == 400
+    assert patch(client, said, {"messages": [other]}, **key).status_code == 409
     assert Edit.objects.count() == 1
 
 
@@ -254,19 +257,19 @@ def test_a_key_stands_for_one_kind_of_one_sender(
     key = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
     assert client.delete(path_of(said), headers=key).status_code == 202
     assert client.delete(path_of(said), headers=key).status_code == 202
-    assert program().delete(path_of(said), headers=key).status_code == 400
-    assert patch(client, said, {"name": "After"}, **key).status_code == 400
-    assert patch(client, said, {"messages": [{"do": "redact", "position": 0}]}, **key).status_code == 400
+    assert program().delete(path_of(said), headers=key).status_code == 409
+    assert patch(client, said, {"name": "After"}, **key).status_code == 409
+    assert patch(client, said, {"messages": [{"do": "redact", "position": 0}]}, **key).status_code == 409
     assert client.delete("/api/v1/sessions/other/", headers=key).status_code == 404
     make_session(organization, "other")
-    assert client.delete("/api/v1/sessions/other/", headers=key).status_code == 400
+    assert client.delete("/api/v1/sessions/other/", headers=key).status_code == 409
     assert Edit.objects.get().kind == "delete"
 
 
 def test_a_deletion_is_not_answered_with_a_correction(client: Client, session: Session) -> None:
     key = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
     patch(client, session, {"name": "After"}, **key)
-    assert client.delete(path_of(session), headers=key).status_code == 400
+    assert client.delete(path_of(session), headers=key).status_code == 409
 
 
 def test_a_correction_sent_twice_is_one_whatever_moved_meanwhile(
@@ -288,7 +291,7 @@ def test_a_correction_sent_twice_is_one_whatever_moved_meanwhile(
         {"name": "Theirs", "status": "active"},
     ]
     for other in others:
-        assert patch(client, session, other, **key).status_code == 400
+        assert patch(client, session, other, **key).status_code == 409
     assert Edit.objects.count() == 1
 
 

@@ -263,7 +263,7 @@ def test_what_breaks_before_it_is_sent_is_a_failed_attempt_too(
     delivery = Delivery.objects.defer("channel").get()
     assert delivery.error == "Could not be tried (ValueError)." and delivery.next_attempt_at
     [told] = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert told.__dict__["problem"] == "ValueError" and told.exc_info is None
+    assert told.__dict__["kind"] == "ValueError" and told.exc_info is None
 
     settings.FIELD_ENCRYPTION_KEYS = keys
     let_time_pass()

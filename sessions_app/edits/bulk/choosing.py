@@ -32,12 +32,19 @@ class DryRun:
     example: Plan | None
 
 
+class NothingChosen(ValidationError):
+    """There is no session to change."""
+
+    def __init__(self) -> None:
+        super().__init__("Choose at least one session.", code="nothing")
+
+
 def choose(sessions: QuerySet[Session]) -> tuple[Organization, list[str]]:
     """Return the ids of what was chosen, and the organization that all of it belongs to. Raises ValidationError."""
     chosen = list(sessions.order_by().values_list("organization", "pk")[: MOST_SESSIONS + 1])
     organizations = {organization_id for organization_id, _ in chosen}
     if not chosen:
-        raise ValidationError("Choose at least one session.")
+        raise NothingChosen
     if len(organizations) > 1:
         raise ValidationError("Choose sessions of one organization: filter by it first.")
     return Organization.objects.get(pk=organizations.pop()), [session_id for _, session_id in chosen]
@@ -73,7 +80,7 @@ def preview(
 
 def check_change(session_ids: Sequence[str], fields: Values) -> None:
     """Raise ValidationError where this can't be done to these."""
-    _check_fields(fields)
+    check_fields(fields)
     if not session_ids:
         raise ValidationError("No session was chosen.")
     if len(session_ids) > MOST_SESSIONS:
@@ -96,7 +103,8 @@ def check_typed(bulk: BulkEdit, typed: str) -> None:
         raise ValidationError({"confirm": f'Type how many are deleted, as it stands here, or "{WORD}".'})
 
 
-def _check_fields(fields: Values) -> None:
+def check_fields(fields: Values) -> None:
+    """Raise ValidationError where this can't be done to any session."""
     if fields.keys() == {DELETE} and fields[DELETE] is True:
         return
     if fields.keys() == {EXTEND}:

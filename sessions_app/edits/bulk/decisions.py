@@ -27,8 +27,10 @@ Who = AbstractBaseUser | ApiToken | None
 class BulkMoved(ValidationError):
     """The bulk is no longer in a state that allows this."""
 
-    def __init__(self) -> None:
-        super().__init__("This bulk edit has moved on meanwhile. Look at it as it is now.", code="moved")
+    def __init__(
+        self, words: str = "This bulk edit has moved on meanwhile. Look at it as it is now."
+    ) -> None:
+        super().__init__(words, code="moved")
 
 
 def confirm(bulk: BulkEdit, who: Who, reason: str) -> None:

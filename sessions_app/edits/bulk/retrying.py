@@ -7,7 +7,7 @@ from django.db import transaction
 
 from sessions_app.edits import settle
 from sessions_app.edits.bulk.counts import newest_edits
-from sessions_app.edits.bulk.decisions import Who, move, who_columns
+from sessions_app.edits.bulk.decisions import BulkMoved, Who, move, who_columns
 from sessions_app.edits.deletions import queue_delete
 from sessions_app.edits.queue import Making, queue_edit
 from sessions_app.models import BulkEdit, Edit, Session
@@ -23,7 +23,9 @@ def retry_failed(bulk: BulkEdit, who: Who) -> int:
     with transaction.atomic():
         again = {"finished_at": None, "next_attempt_at": None}
         move(bulk, "retried", who, BulkState.RUNNING, BulkState.RUNNING, BulkState.DONE, **again)
-        failed = newest_edits(bulk).filter(state__in=FAILED).order_by("pk")[:MOST_RETRIES]
+        failed = list(newest_edits(bulk).filter(state__in=FAILED).order_by("pk")[:MOST_RETRIES])
+        if not failed:
+            raise BulkMoved("Nothing of this bulk edit was rejected or given up.")
         return sum(_retry(bulk, edit, who) for edit in failed)
 
 
