@@ -8,7 +8,8 @@ whole stream has been looked at: a pass that would stamp too much stamps nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from math import ceil
 
@@ -44,6 +45,7 @@ from sessions_app.models.coverage import CoverageState
 from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, RunState, Stream
+from sessions_app.vapi.answers import Page
 from sessions_app.vapi.client import VapiClient
 
 # Into this many stretches a stream's days are put to be counted. More would cost requests, fewer would let a row
@@ -54,6 +56,7 @@ _DOUBT = timedelta(hours=12)
 # Vapi's Date header counts whole seconds.
 _DATE_STEP = timedelta(seconds=1)
 _AT_ONCE = 500
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 # What a run's error begins with when a person is asked.
 ASKS = "A person has to agree"
 Progress = Callable[[SyncRun], None]
@@ -131,17 +134,10 @@ class _Pass:
         self.days.trusts_counts = not counts_are_doubted(
             self.organization, self.stream, timezone.now() - _DOUBT
         )
-        oldest = self.upstream.oldest()
+        oldest, is_surely_oldest = self.upstream.oldest()
         self.ledger.total = oldest.total_items
-        boundary = learn_boundary(
-            self.upstream,
-            self.organization,
-            self.spec.table,
-            self.lease,
-            oldest,
-            stamp_anyway=self.stamp_anyway,
-        )
-        self._note_missing(boundary.stamped)
+        # Of rows before one that may not be the oldest, each is asked for by id.
+        boundary = self._learn_boundary(oldest) if is_surely_oldest else Boundary(None)
         slots = plan_slots(
             self.organization,
             self.spec.table,
@@ -149,6 +145,9 @@ class _Pass:
             until=(oldest.date or timezone.now()) + _DATE_STEP,
             walk_all=self.whole,
         )
+        if not is_surely_oldest:
+            # Whatever stands before it belongs to the first day.
+            slots[0] = replace(slots[0], span=Span(_BEFORE_ALL, slots[0].span.end))
         slots = self._leave_out_what_is_beyond(slots, boundary)
         self.days.live = sum(slot.rows.live for slot in slots)
         try:
@@ -161,6 +160,18 @@ class _Pass:
         if self.whole:
             release_nameless(self.organization, self.stream, not_seen_since=self.ledger.started_at)
         self._settle(slots, boundary)
+
+    def _learn_boundary(self, oldest: Page) -> Boundary:
+        boundary = learn_boundary(
+            self.upstream,
+            self.organization,
+            self.spec.table,
+            self.lease,
+            oldest,
+            stamp_anyway=self.stamp_anyway,
+        )
+        self._note_missing(boundary.stamped)
+        return boundary
 
     def _leave_out_what_is_beyond(self, slots: list[Slot], boundary: Boundary) -> list[Slot]:
         """Save the days that lie whole before Vapi's retention; return the others."""

@@ -46,6 +46,31 @@ _CAREFUL_TRIES = 2
 ListPage = Callable[[Listing], Page]
 
 
+def first_of(list_page: ListPage, listing: Listing) -> tuple[Page, bool]:
+    """Return the first row of a listing as a page of its own, and whether it is surely that one.
+
+    Where it cannot be had it is the next one that can: what the page says of the whole listing holds as well. Raises
+    Unavailable where that is no single row's fault.
+    """
+    question = replace(listing, limit=1)
+    try:
+        return patiently(partial(list_page, question)), True
+    except Unavailable as problem:
+        if problem.kind == "rate_limited":
+            raise
+        return _first_readable(lambda number: list_page(replace(question, page=number)), 2, problem)[1], False
+
+
+def _first_readable(ask: Callable[[int], Page], number: int, problem: Unavailable) -> tuple[int, Page]:
+    """Ask for pages of one row from this number on. Raises the problem where so many cannot be had either."""
+    for later in range(number, number + _MOST_UNREADABLE_IN_A_ROW):
+        try:
+            return later, ask(later)
+        except Unavailable:
+            continue
+    raise problem
+
+
 @dataclass(frozen=True)
 class Step:
     """The unseen rows of one answer, and the createdAt from which the walk can go on after them."""
@@ -246,7 +271,9 @@ class Walk:
 
     def _pass_over(self, tie: _Pass, problem: Unavailable) -> Step:
         """A row cannot be had, where one after it can: find out which one it is, and go on after it."""
-        number, page = self._first_readable(tie.number + 1, problem)
+        number, page = _first_readable(
+            lambda later: self.list_page(self._question(later)), tie.number + 1, problem
+        )
         nothing = self._passed(page, Around())
         if self._can_be_had(lambda: self.list_page(self._question(tie.number))):
             return nothing
@@ -261,14 +288,6 @@ class Walk:
         around = look_around(gap, known, self._can_be_listed, self.lookup, problem)
         self._seen.update((key_of(fetched.payload), gap.starts_at) for fetched in around.fetched)
         return self._passed(page, around)
-
-    def _first_readable(self, number: int, problem: Unavailable) -> tuple[int, Page]:
-        for later in range(number, number + _MOST_UNREADABLE_IN_A_ROW):
-            try:
-                return later, self.list_page(self._question(later))
-            except Unavailable:
-                continue
-        raise problem
 
     def _can_be_listed(self, ids: Sequence[str]) -> bool:
         question = replace(self.listing, id_any=tuple(ids), limit=len(ids))

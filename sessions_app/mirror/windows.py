@@ -16,11 +16,9 @@ from django.db.models import Exists, F, QuerySet, Sum
 from django.utils import timezone
 
 from sessions_app.mirror.leases import HeldLease, kept, take, unheld
-from sessions_app.mirror.patience import patiently
-from sessions_app.mirror.walk import ListPage
+from sessions_app.mirror.walk import ListPage, first_of
 from sessions_app.models import Organization, SyncWindow, Watermark
 from sessions_app.models.runs import Stream
-from sessions_app.vapi.answers import Page
 from sessions_app.vapi.client import Listing
 from sessions_app.vapi.times import parse_time
 
@@ -106,7 +104,7 @@ class HeldWindow:
 
 def lay_windows(list_page: ListPage, organization: Organization, stream: Stream, lease: HeldLease) -> None:
     """Lay the windows of a new full sync, and start the watermark at Vapi's time now."""
-    oldest = patiently(lambda: list_page(Listing(limit=1, sort_order="ASC")))
+    oldest, _ = first_of(list_page, Listing(sort_order="ASC"))
     first = parse_time(oldest.results[0].get("createdAt")) if oldest.results else None
     now = oldest.date or _newest_updated_at(list_page)
     total = oldest.total_items
@@ -179,6 +177,6 @@ def _edges(first: datetime | None, now: datetime, parts: int) -> list[datetime]:
 
 def _newest_updated_at(list_page: ListPage) -> datetime | None:
     """Without a Date of Vapi's: what was surely updated before now. Ours is a ceiling: a lower mark is always safe."""
-    page: Page = patiently(lambda: list_page(Listing(limit=1, sort_order="DESC")))
+    page, _ = first_of(list_page, Listing(sort_order="DESC"))
     newest = parse_time(page.results[0].get("updatedAt")) if page.results else None
     return min(newest, timezone.now()) if newest else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -421,6 +421,47 @@ def test_a_row_that_cannot_be_had_and_that_nobody_knows(
     kept.refresh_from_db()
     assert kept.resolution == "not met again when everything was read"
     assert_complete(vapi, organization)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_the_oldest_rows_cannot_be_had(number: int, vapi: SandboxProcess, organization: Organization) -> None:
+    """What is asked for first of all, by a first sync and by every proof, is the oldest row."""
+    poison(vapi, [row["id"] for row in vapi.truth()[:number]])
+
+    run = sync_stream(organization, Stream.SESSIONS)
+
+    assert (run.state, run.quarantined, run.error) == ("partial", number, "")
+    assert Session.objects.count() == len(vapi.truth()) - number
+    assert Watermark.objects.get().backfilled_at is not None
+    for whole in (False, True):
+        run = reconcile_stream(organization, Stream.SESSIONS, whole=whole)
+        assert run.error.startswith("1 of "), run.error
+    assert QuarantinedRecord.objects.filter(resolved_at=None).count() == number
+
+    vapi.fault("")
+    for stream in BOTH:
+        sync_stream(organization, stream, full=True)
+    assert_complete(vapi, organization)
+
+
+def test_the_first_row_of_any_day_cannot_be_had(vapi: SandboxProcess, organization: Organization) -> None:
+    """A row before it that Vapi no longer has is found all the same; what is there is not marked as missing."""
+    sync_stream(organization, Stream.SESSIONS)
+    gone, *left = vapi.truth()
+    vapi.change("sessions", gone["id"], delete=True)
+    firsts = {row["createdAt"][:10]: row["id"] for row in reversed(left)}
+
+    for bad in firsts.values():
+        poison(vapi, [bad])
+        run = reconcile_stream(organization, Stream.SESSIONS)
+        assert run.state != RunState.FAILED, run.error
+        assert Coverage.objects.filter(stream=Stream.SESSIONS).exclude(proven_at=None).count() >= len(firsts)
+
+    assert Session.objects.get(missing_since__isnull=False).id == gone["id"]
+
+
+def poison(vapi: SandboxProcess, ids: Sequence[str]) -> None:
+    vapi.fault(";".join(f"poison:id={remote_id}" for remote_id in ids))
 
 
 def test_what_has_no_id_is_settled_by_hand_and_comes_back_when_it_is_met_again(
