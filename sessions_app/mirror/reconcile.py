@@ -264,14 +264,16 @@ class _Pass:
 
     def _stamp_as(self, reason: MissingReason, gone: Sequence[Absent]) -> int:
         rows = self.spec.table.model.objects.filter(
-            organization=self.organization,
-            id__in=[absent.remote_id for absent in gone],
-            missing_since__isnull=True,
-            # Not a row that somebody else was given by Vapi after we asked.
-            asked_at__lte=max(absent.asked_at for absent in gone),
+            organization=self.organization, missing_since__isnull=True
         )
         with self.lease.guarding():
-            return rows.update(missing_since=timezone.now(), missing_reason=reason)
+            return sum(
+                # Not a row that somebody else was given by Vapi after we asked.
+                rows.filter(id=absent.remote_id, asked_at__lte=absent.asked_at).update(
+                    missing_since=timezone.now(), missing_reason=reason, asked_at=absent.asked_at
+                )
+                for absent in gone
+            )
 
     def _reasons(self, gone: Sequence[Absent], boundary: Boundary) -> dict[str, MissingReason]:
         told = set(

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from sessions_app.mirror import writer as module
 from sessions_app.mirror.quarantine import quarantine
+from sessions_app.mirror.refetch import stamp_missing
 from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
     CostLine,
@@ -25,6 +26,7 @@ from sessions_app.models import (
     Session,
     SessionPayload,
 )
+from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.runs import Stream
 from sessions_app.search.words import index_words, matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
@@ -117,6 +119,26 @@ def test_a_row_that_was_missing_is_here_again(organization: Organization, record
 
     session = Session.objects.get()
     assert (session.missing_since, session.missing_reason) == (None, "")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("asked_later", "is_missing"), [(-1, True), (1, False)])
+def test_a_newer_state_lifts_a_stamp_only_where_it_was_asked_for_later(
+    organization: Organization, record: Make, asked_later: int, is_missing: bool
+) -> None:
+    mirror_sessions(organization, [record("s1")], asked_at=NOW - timedelta(hours=1))
+    stamp_missing(organization, "s1", MissingReason.GONE)
+    stamped_at = Session.objects.get().asked_at
+    newer = record("s1", name="newer", updatedAt=NOW.isoformat())
+
+    asked_at = stamped_at + timedelta(seconds=asked_later)
+
+    # Also where it was looked at before it was stamped.
+    mirror_sessions(organization, [newer], asked_at=asked_at, looked_at={})
+    mirror_sessions(organization, [newer], asked_at=asked_at)
+
+    session = Session.objects.get()
+    assert (session.missing_since is not None, session.name == "newer") == (is_missing, not is_missing)
 
 
 @pytest.mark.django_db

@@ -13,12 +13,17 @@ from django.utils import timezone
 
 from sessions_app import tasks
 from sessions_app.mirror import events
+from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.forgetting import forget_rows, forgotten_among
 from sessions_app.mirror.sync import sync_organization
 from sessions_app.mirror.tables import SESSIONS
+from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import Budget, Chat, CostLine, Organization, QuarantinedRecord, Session, WebhookEvent
 from sessions_app.models.forgetting import ForgottenReason
+from sessions_app.models.requests import Purpose
 from sessions_app.models.webhooks import EventState
+from sessions_app.vapi.client import Listing
+from sessions_app.vapi.reading import parse_results
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
 from tests.webhooks.conftest import Send
@@ -194,6 +199,23 @@ def test_a_row_found_gone_learns_that_it_was_deleted(
         LONG_AGO,
         "deleted",
     )
+
+
+def test_a_page_asked_for_before_does_not_bring_a_deleted_session_back(
+    sandbox: SandboxProcess, organization: Organization, row: Row, deliver: Deliver
+) -> None:
+    deliver("session.created", row)
+    sandbox.change("sessions", row["id"], {"name": "Updated, then deleted"})
+    with open_client(organization, Purpose.INCREMENTAL) as client:
+        page = client.list_sessions(Listing())
+    sandbox.change("sessions", row["id"], delete=True)
+    deliver("session.deleted", row)
+
+    records, _ = parse_results("session", page.results, [False] * len(page.results))
+    mirror_sessions(organization, records, asked_at=page.asked_at)
+
+    session = Session.objects.get(pk=row["id"])
+    assert (session.missing_since is not None, session.missing_reason) == (True, "deleted")
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
