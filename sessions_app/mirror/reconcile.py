@@ -256,11 +256,15 @@ class _Pass:
             )
 
     def _stamp(self, gone: Sequence[Absent], boundary: Boundary) -> None:
+        for start in range(0, len(gone), _AT_ONCE):
+            self._stamp_some(gone[start : start + _AT_ONCE], boundary)
+
+    def _stamp_some(self, gone: Sequence[Absent], boundary: Boundary) -> None:
         reasons = self._reasons(gone, boundary)
-        for reason in MissingReason:
-            ids = [absent for absent in gone if reasons[absent.remote_id] == reason]
-            for start in range(0, len(ids), _AT_ONCE):
-                self._note_missing(self._stamp_as(reason, ids[start : start + _AT_ONCE]))
+        for reason in set(reasons.values()):
+            self._note_missing(
+                self._stamp_as(reason, [absent for absent in gone if reasons[absent.remote_id] == reason])
+            )
 
     def _stamp_as(self, reason: MissingReason, gone: Sequence[Absent]) -> int:
         rows = self.spec.table.model.objects.filter(
@@ -280,7 +284,7 @@ class _Pass:
             WebhookEvent.objects.filter(
                 organization=self.organization,
                 kind=f"{self.spec.table.source.value}.deleted",
-                remote_id__in=[absent.remote_id for absent in gone][:_AT_ONCE],
+                remote_id__in=[absent.remote_id for absent in gone],
             ).values_list("remote_id", flat=True)
         )
         return {absent.remote_id: _reason(absent, told, boundary) for absent in gone}

@@ -372,6 +372,25 @@ def test_a_deletion_that_a_message_told_of_is_called_so(
     assert Session.objects.get(id=gone["id"]).missing_reason == "deleted"
 
 
+def test_many_deletions_that_messages_told_of_are_called_so(
+    sandbox: SandboxProcess, organization: Organization, crowded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions_app.mirror.reconcile._AT_ONCE", 3)
+    for remote_id in crowded[:7]:
+        sandbox.change("sessions", remote_id, delete=True)
+        WebhookEvent.objects.create(
+            organization=organization,
+            kind="session.deleted",
+            remote_id=remote_id,
+            digest=remote_id,
+            received_at=timezone.now(),
+        )
+
+    reconcile_stream(organization, Stream.SESSIONS)
+
+    assert Session.objects.filter(missing_reason="deleted").count() == 7
+
+
 # Faults ------------------------------------------------------------------------------------------
 
 
