@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from sessions_app.mirror import writer as module
 from sessions_app.mirror.quarantine import quarantine
 from sessions_app.mirror.refetch import stamp_missing
-from sessions_app.mirror.writer import mirror_sessions
+from sessions_app.mirror.writer import mirror_chats, mirror_sessions
 from sessions_app.models import (
     CostLine,
     CostRollup,
@@ -28,8 +28,13 @@ from sessions_app.models import (
 )
 from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.runs import Stream
-from sessions_app.search.words import index_words, matching_session_ids
-from sessions_app.vapi.payloads import SessionRecord
+from sessions_app.search.words import (
+    index_words,
+    matching_chat_ids,
+    matching_session_ids,
+    numbers_with,
+)
+from sessions_app.vapi.payloads import SessionRecord, parse_chat
 from tests.search.rows import words_row
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -192,6 +197,58 @@ def test_blanks_never_replace_words(organization: Organization, record: Make) ->
     assert (session.status, session.has_blank_content) == ("completed", True)
     assert "words of s1" in SessionPayload.objects.get().payload_json
     assert list(matching_session_ids("words")) == ["s1"]
+
+
+@pytest.mark.django_db
+def test_what_came_with_blanks_is_found_by_its_new_names_and_the_words_that_are_kept(
+    organization: Organization, record: Make
+) -> None:
+    mirror_sessions(
+        organization, [record("s1", name="Ada", customer={"number": "+4915100001"})], asked_at=NOW
+    )
+    blank = record(
+        "s1", name="Grace Hopper", customer={"number": "+4917788899"}, updatedAt=NOW.isoformat(),
+        messages=[{"role": "user", "content": ""}],
+    )  # fmt: skip
+
+    mirror_sessions(organization, [blank], asked_at=NOW)
+
+    found = {
+        text: list(matching_session_ids(text, names_too=True)) for text in ("words", "Grace", "Ada", "177888")
+    }
+    assert found == {"words": ["s1"], "Grace": ["s1"], "Ada": [], "177888": []}
+    assert list(numbers_with("78889")) == ["4917788899"]
+
+
+@pytest.mark.django_db
+def test_a_blank_chat_is_found_by_its_new_name_and_the_words_that_are_kept(
+    organization: Organization,
+) -> None:
+    times = {"createdAt": NOW.isoformat(), "updatedAt": NOW.isoformat()}
+    chat = {"id": "c1", "orgId": "o", "name": "Ada", "input": "a refund", **times}
+    for seconds, fields in enumerate([{}, {"name": "Grace", "input": ""}]):
+        mirror_chats(
+            organization, [parse_chat({**chat, **fields})], asked_at=NOW + timedelta(seconds=seconds)
+        )
+
+    found = {text: list(matching_chat_ids(text, names_too=True)) for text in ("refund", "Grace", "Ada")}
+    assert found == {"refund": ["c1"], "Grace": ["c1"], "Ada": []}
+
+
+@pytest.mark.django_db
+def test_a_failed_call_outlives_blanks(organization: Organization, record: Make) -> None:
+    call = {"id": "t1", "type": "function", "function": {"name": "book", "arguments": "{}"}}
+    failed = [
+        {"role": "assistant", "content": "One moment.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "t1", "content": "Error: no free table"},
+    ]
+    mirror_sessions(organization, [record("s1", messages=failed)], asked_at=NOW)
+    assert Session.objects.get().failed_tool_count == 1
+
+    blank = record("s1", messages=[{"role": "user", "content": ""}], updatedAt=NOW.isoformat())
+    mirror_sessions(organization, [blank], asked_at=NOW)
+
+    assert Session.objects.get().failed_tool_count == 1
 
 
 @pytest.mark.django_db
