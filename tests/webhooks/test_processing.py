@@ -15,12 +15,24 @@ from sessions_app import tasks
 from sessions_app.mirror import events
 from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.forgetting import forget_rows, forgotten_among
+from sessions_app.mirror.freshness import sweep_head
 from sessions_app.mirror.sync import sync_organization
 from sessions_app.mirror.tables import SESSIONS
 from sessions_app.mirror.writer import mirror_sessions
-from sessions_app.models import Budget, Chat, CostLine, Organization, QuarantinedRecord, Session, WebhookEvent
+from sessions_app.models import (
+    Budget,
+    Chat,
+    CostLine,
+    Organization,
+    QuarantinedRecord,
+    Session,
+    SessionPayload,
+    Watermark,
+    WebhookEvent,
+)
 from sessions_app.models.forgetting import ForgottenReason
 from sessions_app.models.requests import Purpose
+from sessions_app.models.runs import Stream
 from sessions_app.models.webhooks import EventState
 from sessions_app.vapi.client import Listing
 from sessions_app.vapi.reading import parse_results
@@ -266,6 +278,28 @@ def test_chats_come_before_their_output(
     sandbox.change("chats", chat["id"], delete=True)
     deliver("chat.deleted", chat)
     assert Chat.objects.get(pk=chat["id"]).missing_reason == "deleted"
+
+
+@pytest.mark.parametrize("pull", ["sync", "sweep"])
+def test_what_a_listing_says_wins_a_tie_though_the_fingerprint_is_the_same(
+    sandbox: SandboxProcess, organization: Organization, row: Row, deliver: Deliver, pull: str
+) -> None:
+    partly = [{**message, "content": "not all"} for message in row["messages"]]
+    deliver("session.updated", {**row, "messages": partly})
+    stored = SessionPayload.objects.get()
+    assert "not all" in stored.payload_json
+
+    if pull == "sync":
+        sync_organization(organization)
+        assert_mirror_equals(sandbox, organization)
+    else:
+        Watermark.objects.create(
+            organization=organization, stream=Stream.SESSIONS, updated_at=LONG_AGO, swept_at=LONG_AGO
+        )
+        assert sweep_head(organization)
+
+    stored.refresh_from_db()
+    assert "not all" not in stored.payload_json
 
 
 def test_other_messages_are_kept_and_ignored(sandbox: SandboxProcess, deliver: Deliver) -> None:
