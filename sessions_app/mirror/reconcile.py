@@ -27,6 +27,7 @@ from sessions_app.mirror.coverage import (
 )
 from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease
 from sessions_app.mirror.ledger import Unfinished, open_run
+from sessions_app.mirror.pages import told_at
 from sessions_app.mirror.quarantine import release_nameless
 from sessions_app.mirror.reconcile_boundary import Boundary, learn_boundary
 from sessions_app.mirror.reconcile_day import (
@@ -142,7 +143,7 @@ class _Pass:
             self.organization,
             self.spec.table,
             first=created_at(oldest),
-            until=(oldest.date or timezone.now()) + _DATE_STEP,
+            until=(told_at(oldest) or timezone.now()) + _DATE_STEP,
             walk_all=self.whole,
         )
         if not is_surely_oldest:

@@ -24,6 +24,7 @@ from sessions_app.mirror.pages import (
     last_dated,
     moments,
     refuse_backwards,
+    told_at,
 )
 from sessions_app.mirror.patience import TRIES, patiently
 from sessions_app.mirror.unreadable import Around, Gap, KnownBetween, Lookup, look_around, nothing_known
@@ -166,7 +167,7 @@ class Walk:
         if len(page.results) >= _WELL_AGAIN:
             self._is_careful = False
         if not self._began:
-            self._began, self.began_at = True, page.date
+            self._began, self.began_at = True, told_at(page)
         return self._ask_again(page) if tie.number == 1 and self._is_suspect(page) else page
 
     def _patiently(self, number: int) -> Page:

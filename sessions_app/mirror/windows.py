@@ -16,6 +16,7 @@ from django.db.models import Exists, F, QuerySet, Sum
 from django.utils import timezone
 
 from sessions_app.mirror.leases import HeldLease, kept, take, unheld
+from sessions_app.mirror.pages import latest_believed, told_at
 from sessions_app.mirror.walk import ListPage, first_of
 from sessions_app.models import Organization, SyncWindow, Watermark
 from sessions_app.models.runs import Stream
@@ -106,10 +107,10 @@ def lay_windows(list_page: ListPage, organization: Organization, stream: Stream,
     """Lay the windows of a new full sync, and start the watermark at Vapi's time now."""
     oldest, _ = first_of(list_page, Listing(sort_order="ASC"))
     first = parse_time(oldest.results[0].get("createdAt")) if oldest.results else None
-    now = oldest.date or _newest_updated_at(list_page)
+    now = told_at(oldest) or _newest_updated_at(list_page)
     total = oldest.total_items
     parts = min(MOST_WINDOWS, math.ceil((total or 0) / ROWS_PER_WINDOW))
-    edges = _edges(first, oldest.date or timezone.now(), parts)
+    edges = _edges(first, told_at(oldest) or timezone.now(), parts)
     share = None if total is None else math.ceil(total / (len(edges) + 1))
     with lease.guarding():
         SyncWindow.objects.filter(organization=organization, stream=stream).delete()
@@ -120,7 +121,8 @@ def lay_windows(list_page: ListPage, organization: Organization, stream: Stream,
         watermark, _ = Watermark.objects.get_or_create(organization=organization, stream=stream)
         watermark.planned_at = timezone.now()
         # Kept from the start of the first full sync: what changes while it runs is read again after it.
-        watermark.updated_at = watermark.updated_at or now
+        if watermark.updated_at is None or watermark.updated_at > latest_believed():
+            watermark.updated_at = now
         watermark.save(update_fields=["planned_at", "updated_at"])
 
 

@@ -359,6 +359,43 @@ def test_our_clock_ten_minutes_off(minutes: int, vapi: SandboxProcess, organizat
     assert_complete(vapi, organization)
 
 
+@pytest.mark.parametrize("when", ["full", "incremental", "reconcile"])
+def test_one_date_of_the_future(when: str, vapi: SandboxProcess, organization: Organization) -> None:
+    if when != "full":
+        sync_stream(organization, Stream.SESSIONS)
+    future = datetime.now(UTC) + timedelta(days=400)
+    vapi.control("POST", "clock", {"now": future.isoformat()})
+    if when == "reconcile":
+        reconcile_stream(organization, Stream.SESSIONS)
+    else:
+        sync_stream(organization, Stream.SESSIONS)
+
+    vapi.control("POST", "clock", {"now": datetime.now(UTC).isoformat()})
+    changed = vapi.truth()[3]["id"]
+    vapi.change("sessions", changed, {"name": "changed after it"})
+
+    assert sync_stream(organization, Stream.SESSIONS).kind == "incremental"
+    assert Session.objects.get(id=changed).name == "changed after it"
+    assert not Coverage.objects.filter(day__gt=datetime.now(UTC) + timedelta(days=1)).exists()
+
+
+def test_a_mark_of_the_future_is_laid_anew(vapi: SandboxProcess, organization: Organization) -> None:
+    """Since when changes were not seen is not known, so that everything is read."""
+    for stream in BOTH:
+        sync_stream(organization, stream)
+    Watermark.objects.update(updated_at=datetime.now(UTC) + timedelta(days=400))
+    vapi.change("sessions", vapi.truth()[3]["id"], {"name": "not seen"})
+
+    kinds = [sync_stream(organization, Stream.SESSIONS).kind for _ in range(2)]
+
+    assert kinds == ["backfill", "incremental"]
+    mark = Watermark.objects.get(stream=Stream.SESSIONS).updated_at
+    assert mark is not None
+    assert mark < datetime.now(UTC) + timedelta(hours=1)
+    sync_stream(organization, Stream.CHATS)
+    assert_complete(vapi, organization)
+
+
 def test_a_change_without_a_newer_updated_at(vapi: SandboxProcess, organization: Organization) -> None:
     for stream in BOTH:
         sync_stream(organization, stream)
