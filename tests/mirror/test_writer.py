@@ -34,6 +34,7 @@ from sessions_app.search.words import (
     matching_session_ids,
     numbers_with,
 )
+from sessions_app.vapi.json import load_payload
 from sessions_app.vapi.payloads import SessionRecord, parse_chat
 from tests.search.rows import words_row
 
@@ -233,6 +234,24 @@ def test_a_blank_chat_is_found_by_its_new_name_and_the_words_that_are_kept(
 
     found = {text: list(matching_chat_ids(text, names_too=True)) for text in ("refund", "Grace", "Ada")}
     assert found == {"refund": ["c1"], "Grace": ["c1"], "Ada": []}
+
+
+@pytest.mark.django_db
+def test_what_is_new_in_an_artifact_comes_with_blanks(organization: Organization, record: Make) -> None:
+    said, blank = {"role": "user", "content": "words"}, {"role": "user", "content": ""}
+    old = {"transcript": "words", "messages": [said], "structuredOutputs": {"a": 1}, "wasHeld": True}
+    new = {"transcript": "", "messages": [blank], "structuredOutputs": {"a": 2}, "wasHeld": False}
+    mirror_sessions(organization, [record("s1", artifact=old)], asked_at=NOW)
+
+    came_blank = record("s1", messages=[blank], artifact=new, updatedAt=NOW.isoformat())
+    mirror_sessions(organization, [came_blank], asked_at=NOW)
+
+    assert load_payload(SessionPayload.objects.get().payload_json)["artifact"] == {
+        "transcript": "words",
+        "messages": [said],
+        "structuredOutputs": {"a": 2},
+        "wasHeld": False,
+    }
 
 
 @pytest.mark.django_db
