@@ -140,9 +140,9 @@ def retry_after_seconds(headers: Any) -> float | None:
 def http_date(value: str | None) -> datetime | None:
     try:
         at = parsedate_to_datetime(value or "")
-    except (TypeError, ValueError):
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
 
 
 def open_session(
