@@ -162,6 +162,18 @@ def test_changed_costs_replace_lines_and_move_the_rollup(organization: Organizat
 
 
 @pytest.mark.django_db
+def test_one_record_more_than_a_days_sum_can_hold_is_kept_apart(
+    organization: Organization, record: Make
+) -> None:
+    for number in range(10):
+        mirror_sessions(organization, [record(f"s{number}", cost=999999)], asked_at=NOW)
+
+    assert QuarantinedRecord.objects.get().remote_id == "s9"
+    assert Session.objects.count() == 9
+    assert CostRollup.objects.get(is_itemized=False).cost_usd == 9 * 999999
+
+
+@pytest.mark.django_db
 def test_one_record_that_the_database_refuses_is_kept_apart(organization: Organization, record: Make) -> None:
     # PostgreSQL has no place for it in an index row; SQLite would take it and is told to refuse it.
     noise = random.Random(1)
