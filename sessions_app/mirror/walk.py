@@ -26,7 +26,7 @@ from sessions_app.mirror.pages import (
     refuse_backwards,
     told_at,
 )
-from sessions_app.mirror.patience import TRIES, patiently
+from sessions_app.mirror.patience import TRIES, must_wait_long, patiently
 from sessions_app.mirror.unreadable import Around, Gap, KnownBetween, Lookup, look_around, nothing_known
 from sessions_app.vapi.answers import BrokenResult, Page, UnreadableResult
 from sessions_app.vapi.client import Listing
@@ -57,7 +57,7 @@ def first_of(list_page: ListPage, listing: Listing) -> tuple[Page, bool]:
     try:
         return patiently(partial(list_page, question)), True
     except Unavailable as problem:
-        if problem.kind == "rate_limited":
+        if problem.kind == "rate_limited" or must_wait_long(problem):
             raise
         return _first_readable(lambda number: list_page(replace(question, page=number)), 2, problem)[1], False
 
