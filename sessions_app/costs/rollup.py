@@ -29,10 +29,12 @@ _NO_WHAT = ("",) * 4
 _ORGANIZATIONS = Organization._meta.db_table
 _TABLE = CostRollup._meta.db_table
 _COLUMNS = (*CostRollup.KEY, *CostRollup.MEASURES)
-_SUMS = ", ".join(f"{name} = {_TABLE}.{name} + excluded.{name}" for name in CostRollup.MEASURES)
+_SUMS = {name: f"{_TABLE}.{name} + excluded.{name}" for name in CostRollup.MEASURES}
+# SQLite makes a sum of more than 64 bits a rough one: nothing then, which the column refuses.
+_EXACT_SUMS = {name: f"CASE WHEN typeof({sum_}) = 'integer' THEN {sum_} END" for name, sum_ in _SUMS.items()}
 _STATEMENT = (
     f"INSERT INTO {_TABLE} ({', '.join(_COLUMNS)}) {{rows}} "
-    f"ON CONFLICT ({', '.join(CostRollup.KEY)}) DO UPDATE SET {_SUMS}"
+    f"ON CONFLICT ({', '.join(CostRollup.KEY)}) DO UPDATE SET {{sums}}"
 )
 _TYPES = {"organization_id": "bigint", "day": "date", "is_itemized": "boolean"}
 _TYPES |= dict.fromkeys(CostRollup.MEASURES, "bigint")
@@ -121,10 +123,14 @@ def day_in(zone: ZoneInfo, moment: datetime) -> date:
 def _add(cursor: CursorWrapper, changes: list[tuple[Key, Measures]]) -> None:
     if connection.vendor == "postgresql":
         # One text of JSON: thousands of marks take psycopg longer than the database.
-        cursor.execute(_STATEMENT.format(rows=_FROM_JSON.format(values=_VALUES)), [_as_json(changes)])
+        cursor.execute(_statement(_FROM_JSON.format(values=_VALUES), _SUMS), [_as_json(changes)])
     else:
         rows = [(*_stored(key), *measures) for key, measures in changes]
-        cursor.executemany(_STATEMENT.format(rows=f"VALUES ({', '.join(['%s'] * len(_COLUMNS))})"), rows)
+        cursor.executemany(_statement(f"VALUES ({', '.join(['%s'] * len(_COLUMNS))})", _EXACT_SUMS), rows)
+
+
+def _statement(rows: str, sums: Mapping[str, str]) -> str:
+    return _STATEMENT.format(rows=rows, sums=", ".join(f"{name} = {sum_}" for name, sum_ in sums.items()))
 
 
 def _as_json(changes: list[tuple[Key, Measures]]) -> str:

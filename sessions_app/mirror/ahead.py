@@ -105,7 +105,8 @@ class _SideBySide(Generic[_Item, _Done]):
         self._wanted = threading.Semaphore(at_once + 1)
         # Held by the one who waits for the next item, which has this place in the order.
         self._next, self._place = threading.Lock(), 0
-        self._stopped = threading.Event()
+        # Nobody wants any more; no item is taken any more, but those in hand are worked on.
+        self._stopped, self._ended = threading.Event(), threading.Event()
         self._ready: SimpleQueue[tuple[int, _Done | _End]] = SimpleQueue()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(at_once)]
         for thread in self._threads:
@@ -143,7 +144,7 @@ class _SideBySide(Generic[_Item, _Done]):
     def _do_next(self) -> bool:
         self._wanted.acquire()
         with self._next:
-            if self._stopped.is_set():
+            if self._stopped.is_set() or self._ended.is_set():
                 return False
             place, self._place = self._place, self._place + 1
             try:
@@ -159,7 +160,7 @@ class _SideBySide(Generic[_Item, _Done]):
         return True
 
     def _end(self, place: int, problem: BaseException | None) -> bool:
-        self._stopped.set()
+        self._ended.set()
         self._wanted.release(len(self._threads))
         self._ready.put((place, _End(problem)))
         return False

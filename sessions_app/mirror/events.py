@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from sessions_app.logs import describe_error
 from sessions_app.mirror.connection import NoKey, open_client
@@ -272,7 +273,9 @@ def _mark_missing(subject: _Subject, why: str, *, is_deletion: bool) -> Outcome:
         organization=subject.event.organization, id=subject.event.remote_id
     )
     reason = MissingReason.DELETED if is_deletion else MissingReason.GONE
-    marked = rows.filter(missing_since=None).update(missing_since=Now(), missing_reason=reason)
+    now = timezone.now()
+    # A page that was asked for before, and still shows it, does not lift the mark.
+    marked = rows.filter(missing_since=None).update(missing_since=now, missing_reason=reason, asked_at=now)
     if is_deletion:
         # Found missing before the message came: the cause is known now.
         rows.filter(missing_reason=MissingReason.GONE).update(missing_reason=reason)

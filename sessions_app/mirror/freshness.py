@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from sessions_app.mirror.connection import NoKey, open_client
@@ -44,6 +45,7 @@ READ_AGAIN_EVERY = timedelta(seconds=13)
 _MOST_STEPS = 5
 _FIRST_LIMIT = 100
 _FORGET_LOOKUPS_AFTER = timedelta(hours=1)
+_MOST_AHEAD = timedelta(days=1)
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -91,7 +93,10 @@ def _sweep_stream(client: VapiClient, organization: Organization, stream: Stream
 
 def _head(organization: Organization, stream: Stream) -> datetime | None:
     """The createdAt of the newest row. During the first full sync not what that one is about to read."""
-    rows = STREAMS[stream].table.model.objects.filter(organization=organization)
+    # One of the far future would hide what is created until then.
+    rows = STREAMS[stream].table.model.objects.filter(
+        organization=organization, created_at__lte=timezone.now() + _MOST_AHEAD
+    )
     newest = rows.order_by("-created_at").values_list("created_at", flat=True).first()
     mark = Watermark.objects.get(organization=organization, stream=stream)
     if newest is None or (mark.backfilled_at is None and mark.updated_at and mark.updated_at > newest):

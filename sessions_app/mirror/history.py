@@ -23,6 +23,7 @@ from sessions_app.mirror.rows import insert_rows
 from sessions_app.models import FieldChange, Organization, Session, SessionPayload
 from sessions_app.models.history import ChangeSource
 from sessions_app.vapi.json import JsonObject, dump_payload, load_payload
+from sessions_app.vapi.messages import look_through
 from sessions_app.vapi.payloads import SessionRecord
 from sessions_app.vapi.times import parse_time
 
@@ -53,7 +54,16 @@ class Replacement:
 
 def keep_words(old: JsonObject, record: SessionRecord) -> JsonObject:
     """Return the payload of a record that came without words, with the words that we have."""
-    return {**record.payload, **{name: old[name] for name in _WORDS if old.get(name)}}
+    kept = {**record.payload, **{name: old[name] for name in _WORDS if old.get(name)}}
+    new, before = record.payload.get("artifact"), old.get("artifact")
+    if isinstance(new, dict) and isinstance(before, dict):
+        said = {name: value for name, value in before.items() if value and _says_nothing(new.get(name))}
+        kept["artifact"] = {**new, **said}
+    return kept
+
+
+def _says_nothing(value: Any) -> bool:
+    return value in (None, "", [], {}) or (isinstance(value, list) and look_through(value).is_silent)
 
 
 def note_changes(

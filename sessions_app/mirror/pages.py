@@ -1,9 +1,11 @@
-"""What a page of a listing tells of its rows: ids and moments, also where some are odd. Asks nothing."""
+"""What a page of a listing tells of its rows and of Vapi's time, also where some of it is odd. Asks nothing."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
+
+from django.utils import timezone
 
 from sessions_app.vapi.answers import BrokenResult, Page
 from sessions_app.vapi.errors import Unavailable
@@ -12,6 +14,8 @@ from sessions_app.vapi.times import parse_time
 
 # The id and createdAt of a row that has both.
 Dated = tuple[str, datetime]
+# No two clocks differ by more.
+_MOST_AHEAD = timedelta(hours=1)
 
 
 class ListingUnreadable(Unavailable):
@@ -19,6 +23,16 @@ class ListingUnreadable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("GET", "listing", None, kind="bad_body")
+
+
+def told_at(page: Page) -> datetime | None:
+    """Return Vapi's own time at an answer, where it was told and can be believed."""
+    return page.date if page.date is not None and page.date <= latest_believed() else None
+
+
+def latest_believed() -> datetime:
+    """Return up to which moment Vapi's clock is believed: it may be ahead of ours."""
+    return timezone.now() + _MOST_AHEAD
 
 
 def refuse_backwards(page: Page) -> None:

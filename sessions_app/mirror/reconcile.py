@@ -8,7 +8,8 @@ whole stream has been looked at: a pass that would stamp too much stamps nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from math import ceil
 
@@ -26,6 +27,7 @@ from sessions_app.mirror.coverage import (
 )
 from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease
 from sessions_app.mirror.ledger import Unfinished, open_run
+from sessions_app.mirror.pages import told_at
 from sessions_app.mirror.quarantine import release_nameless
 from sessions_app.mirror.reconcile_boundary import Boundary, learn_boundary
 from sessions_app.mirror.reconcile_day import (
@@ -44,6 +46,7 @@ from sessions_app.models.coverage import CoverageState
 from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, RunState, Stream
+from sessions_app.vapi.answers import Page
 from sessions_app.vapi.client import VapiClient
 
 # Into this many stretches a stream's days are put to be counted. More would cost requests, fewer would let a row
@@ -54,6 +57,7 @@ _DOUBT = timedelta(hours=12)
 # Vapi's Date header counts whole seconds.
 _DATE_STEP = timedelta(seconds=1)
 _AT_ONCE = 500
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 # What a run's error begins with when a person is asked.
 ASKS = "A person has to agree"
 Progress = Callable[[SyncRun], None]
@@ -131,24 +135,20 @@ class _Pass:
         self.days.trusts_counts = not counts_are_doubted(
             self.organization, self.stream, timezone.now() - _DOUBT
         )
-        oldest = self.upstream.oldest()
+        oldest, is_surely_oldest = self.upstream.oldest()
         self.ledger.total = oldest.total_items
-        boundary = learn_boundary(
-            self.upstream,
-            self.organization,
-            self.spec.table,
-            self.lease,
-            oldest,
-            stamp_anyway=self.stamp_anyway,
-        )
-        self._note_missing(boundary.stamped)
+        # Of rows before one that may not be the oldest, each is asked for by id.
+        boundary = self._learn_boundary(oldest) if is_surely_oldest else Boundary(None)
         slots = plan_slots(
             self.organization,
             self.spec.table,
             first=created_at(oldest),
-            until=(oldest.date or timezone.now()) + _DATE_STEP,
+            until=(told_at(oldest) or timezone.now()) + _DATE_STEP,
             walk_all=self.whole,
         )
+        if not is_surely_oldest:
+            # Whatever stands before it belongs to the first day.
+            slots[0] = replace(slots[0], span=Span(_BEFORE_ALL, slots[0].span.end))
         slots = self._leave_out_what_is_beyond(slots, boundary)
         self.days.live = sum(slot.rows.live for slot in slots)
         try:
@@ -161,6 +161,18 @@ class _Pass:
         if self.whole:
             release_nameless(self.organization, self.stream, not_seen_since=self.ledger.started_at)
         self._settle(slots, boundary)
+
+    def _learn_boundary(self, oldest: Page) -> Boundary:
+        boundary = learn_boundary(
+            self.upstream,
+            self.organization,
+            self.spec.table,
+            self.lease,
+            oldest,
+            stamp_anyway=self.stamp_anyway,
+        )
+        self._note_missing(boundary.stamped)
+        return boundary
 
     def _leave_out_what_is_beyond(self, slots: list[Slot], boundary: Boundary) -> list[Slot]:
         """Save the days that lie whole before Vapi's retention; return the others."""
@@ -245,29 +257,35 @@ class _Pass:
             )
 
     def _stamp(self, gone: Sequence[Absent], boundary: Boundary) -> None:
+        for start in range(0, len(gone), _AT_ONCE):
+            self._stamp_some(gone[start : start + _AT_ONCE], boundary)
+
+    def _stamp_some(self, gone: Sequence[Absent], boundary: Boundary) -> None:
         reasons = self._reasons(gone, boundary)
-        for reason in MissingReason:
-            ids = [absent for absent in gone if reasons[absent.remote_id] == reason]
-            for start in range(0, len(ids), _AT_ONCE):
-                self._note_missing(self._stamp_as(reason, ids[start : start + _AT_ONCE]))
+        for reason in set(reasons.values()):
+            self._note_missing(
+                self._stamp_as(reason, [absent for absent in gone if reasons[absent.remote_id] == reason])
+            )
 
     def _stamp_as(self, reason: MissingReason, gone: Sequence[Absent]) -> int:
         rows = self.spec.table.model.objects.filter(
-            organization=self.organization,
-            id__in=[absent.remote_id for absent in gone],
-            missing_since__isnull=True,
-            # Not a row that somebody else was given by Vapi after we asked.
-            asked_at__lte=max(absent.asked_at for absent in gone),
+            organization=self.organization, missing_since__isnull=True
         )
         with self.lease.guarding():
-            return rows.update(missing_since=timezone.now(), missing_reason=reason)
+            return sum(
+                # Not a row that somebody else was given by Vapi after we asked.
+                rows.filter(id=absent.remote_id, asked_at__lte=absent.asked_at).update(
+                    missing_since=timezone.now(), missing_reason=reason, asked_at=absent.asked_at
+                )
+                for absent in gone
+            )
 
     def _reasons(self, gone: Sequence[Absent], boundary: Boundary) -> dict[str, MissingReason]:
         told = set(
             WebhookEvent.objects.filter(
                 organization=self.organization,
                 kind=f"{self.spec.table.source.value}.deleted",
-                remote_id__in=[absent.remote_id for absent in gone][:_AT_ONCE],
+                remote_id__in=[absent.remote_id for absent in gone],
             ).values_list("remote_id", flat=True)
         )
         return {absent.remote_id: _reason(absent, told, boundary) for absent in gone}

@@ -60,7 +60,9 @@ def learn_boundary(
         return Boundary(begins_at, waiting=number)
     with lease.guarding():
         stamped = before.filter(asked_at__lte=oldest.asked_at).update(
-            missing_since=timezone.now(), missing_reason=MissingReason.BEYOND_RETENTION
+            missing_since=timezone.now(),
+            missing_reason=MissingReason.BEYOND_RETENTION,
+            asked_at=oldest.asked_at,
         )
     _name_deletions(organization, table, begins_at)
     return Boundary(begins_at, stamped=stamped)

@@ -12,7 +12,7 @@ from sessions_app.mirror.patience import patiently
 from sessions_app.mirror.pinning import Pin
 from sessions_app.mirror.streams import StreamSpec
 from sessions_app.mirror.unreadable import known_rows
-from sessions_app.mirror.walk import Step, Walk
+from sessions_app.mirror.walk import Step, Walk, first_of
 from sessions_app.models import Organization
 from sessions_app.vapi.answers import Fetched, Page
 from sessions_app.vapi.client import Listing, VapiClient
@@ -37,14 +37,14 @@ class Upstream:
         self._client, self._spec, self._organization = client, spec, organization
         self._pin = Pin(client, spec, organization)
 
-    def oldest(self) -> Page:
-        """Return the oldest row that the listing shows, and how many there are in all."""
-        return patiently(partial(self._list, Listing(limit=1, sort_order="ASC")))
+    def oldest(self) -> tuple[Page, bool]:
+        """Return the oldest row that can be had, how many there are in all, and whether it is surely the oldest."""
+        return first_of(self._list, Listing(sort_order="ASC"))
 
     def count(self, span: Span) -> int | None:
         """Return how many rows the listing says a span has; None where it says nothing."""
-        listing = Listing(created_at_ge=span.start, created_at_lt=span.end, limit=1)
-        return patiently(partial(self._list, listing)).total_items
+        page, _ = first_of(self._list, Listing(created_at_ge=span.start, created_at_lt=span.end))
+        return page.total_items
 
     def read(self, span: Span) -> Reading:
         """Walk a span, row by row. `found` is whole once the steps have ended."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.db.backends.utils import CursorWrapper
 
 from sessions_app.mirror.history import Origin, Replacement, keep_words, note_changes
@@ -9,17 +11,26 @@ from sessions_app.mirror.rows import delete_rows, insert_rows, select_rows, take
 from sessions_app.mirror.tables import SESSIONS, MirrorTable, Record
 from sessions_app.models import Organization
 from sessions_app.vapi.json import JsonObject, dump_payload, load_payload
+from sessions_app.vapi.messages import Said
 from sessions_app.vapi.payloads import SessionRecord, parse_chat, parse_session
 
 
-def worded_ids(cursor: CursorWrapper, table: MirrorTable, records: list[Record]) -> set[str]:
-    """Return those that came blank and whose stored payload says something: Zero Data Retention blanks it, and we
-    keep what we have."""
+def kept_words(cursor: CursorWrapper, table: MirrorTable, records: list[Record]) -> dict[str, Said]:
+    """Return what is said, by id, in the stored payloads of those that came blank, where anything is: Zero Data
+    Retention blanks it, and we keep what we have."""
     ids = [record.id for record in records if record.blank_content]
     columns = (table.payload_key, "payload_json")
     stored = select_rows(cursor, table.payload_name, columns, table.payload_key, ids) if ids else []
     parse = parse_session if table is SESSIONS else parse_chat
-    return {remote_id for remote_id, text in stored if not parse(load_payload(text)).blank_content}
+    said = {remote_id: parse(load_payload(text)).said for remote_id, text in stored}
+    return {remote_id: each for remote_id, each in said.items() if not each.is_silent}
+
+
+def keep_failures(table: MirrorTable, said: Mapping[str, Said]) -> None:
+    """Count the failed calls in words that are kept, in rows whose records came without them."""
+    for remote_id, each in said.items():
+        if each.failures:
+            table.model.objects.filter(id=remote_id).update(failed_tool_count=each.failures)
 
 
 def insert_payloads(cursor: CursorWrapper, table: MirrorTable, rows: list[tuple[str, str]]) -> None:

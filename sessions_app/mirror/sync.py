@@ -11,6 +11,7 @@ from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.leases import HeldLease, LeaseTaken, hold_lease, is_held
 from sessions_app.mirror.ledger import close_expired_runs, count, open_run
 from sessions_app.mirror.names import sync_names
+from sessions_app.mirror.pages import latest_believed
 from sessions_app.mirror.pull import Progress, Pull, collected_seldom
 from sessions_app.models import Organization, SyncRun, Watermark
 from sessions_app.models.requests import Purpose
@@ -88,7 +89,8 @@ def _kind(organization: Organization, stream: Stream, *, full: bool) -> RunKind:
     if stream == Stream.NAMES:
         return RunKind.BACKFILL
     watermarks = Watermark.objects.filter(organization=organization, stream=stream)
-    watermark = watermarks.filter(updated_at__isnull=False).first()
+    # With a mark of the future nothing would be seen until then, and since when nothing was is not known.
+    watermark = watermarks.filter(updated_at__lte=latest_believed()).first()
     if full or watermark is None:
         return RunKind.BACKFILL
     # While the first backfill is under way elsewhere, what is new arrives beside it.

@@ -15,7 +15,9 @@ from sessions_app.vapi.heads import Head
 from sessions_app.vapi.payloads import Record
 
 # The same rule as `is_news`, decided by the database while it holds the row: what was read before may have moved.
-MAY_REPLACE = """t.organization_id = excluded.organization_id AND (
+MAY_REPLACE = """t.organization_id = excluded.organization_id
+AND (t.missing_since IS NULL OR excluded.asked_at >= t.asked_at)
+AND (
     excluded.updated_at > t.updated_at
     OR (
         excluded.updated_at = t.updated_at
@@ -93,15 +95,22 @@ def is_news(record: Versioned, stored: Version | None, asked_at: datetime, *, de
     """Say whether a record from a GET or a listing asked for at `asked_at` replaces what is stored.
 
     Newer updatedAt: yes. Older: no. Equal: if it was asked for later and differs, by fingerprint or, where `deep`,
-    by content. A row that was stamped missing and is here again is news as well.
+    by content, as also where what is stored came unasked. A row that was stamped missing and is here again is news as
+    well, if it was asked for after that.
     """
+    if stored is not None and stored.is_missing and asked_at < stored.asked_at:
+        return False
     if stored is None or record.updated_at > stored.updated_at:
         return True
     if record.updated_at < stored.updated_at or asked_at < stored.asked_at:
         return False
     if stored.is_missing or record.fingerprint != stored.fingerprint:
         return True
-    return deep and isinstance(record, Record) and record.content_hash != stored.content_hash
+    # What came unasked may lack what no fingerprint tells: what was asked for is compared whole, and read for that.
+    is_unasked = stored.asked_at == NEVER_ASKED
+    if not isinstance(record, Record):
+        return is_unasked
+    return (deep or is_unasked) and record.content_hash != stored.content_hash
 
 
 def refusal(record: Versioned, stored: Version | None, organization: Organization) -> str:

@@ -24,8 +24,9 @@ from sessions_app.mirror.pages import (
     last_dated,
     moments,
     refuse_backwards,
+    told_at,
 )
-from sessions_app.mirror.patience import TRIES, patiently
+from sessions_app.mirror.patience import TRIES, must_wait_long, patiently
 from sessions_app.mirror.unreadable import Around, Gap, KnownBetween, Lookup, look_around, nothing_known
 from sessions_app.vapi.answers import BrokenResult, Page, UnreadableResult
 from sessions_app.vapi.client import Listing
@@ -44,6 +45,31 @@ _WELL_AGAIN = 100
 _CAREFUL_TRIES = 2
 
 ListPage = Callable[[Listing], Page]
+
+
+def first_of(list_page: ListPage, listing: Listing) -> tuple[Page, bool]:
+    """Return the first row of a listing as a page of its own, and whether it is surely that one.
+
+    Where it cannot be had it is the next one that can: what the page says of the whole listing holds as well. Raises
+    Unavailable where that is no single row's fault.
+    """
+    question = replace(listing, limit=1)
+    try:
+        return patiently(partial(list_page, question)), True
+    except Unavailable as problem:
+        if problem.kind == "rate_limited" or must_wait_long(problem):
+            raise
+        return _first_readable(lambda number: list_page(replace(question, page=number)), 2, problem)[1], False
+
+
+def _first_readable(ask: Callable[[int], Page], number: int, problem: Unavailable) -> tuple[int, Page]:
+    """Ask for pages of one row from this number on. Raises the problem where so many cannot be had either."""
+    for later in range(number, number + _MOST_UNREADABLE_IN_A_ROW):
+        try:
+            return later, ask(later)
+        except Unavailable:
+            continue
+    raise problem
 
 
 @dataclass(frozen=True)
@@ -141,7 +167,7 @@ class Walk:
         if len(page.results) >= _WELL_AGAIN:
             self._is_careful = False
         if not self._began:
-            self._began, self.began_at = True, page.date
+            self._began, self.began_at = True, told_at(page)
         return self._ask_again(page) if tie.number == 1 and self._is_suspect(page) else page
 
     def _patiently(self, number: int) -> Page:
@@ -246,7 +272,9 @@ class Walk:
 
     def _pass_over(self, tie: _Pass, problem: Unavailable) -> Step:
         """A row cannot be had, where one after it can: find out which one it is, and go on after it."""
-        number, page = self._first_readable(tie.number + 1, problem)
+        number, page = _first_readable(
+            lambda later: self.list_page(self._question(later)), tie.number + 1, problem
+        )
         nothing = self._passed(page, Around())
         if self._can_be_had(lambda: self.list_page(self._question(tie.number))):
             return nothing
@@ -261,14 +289,6 @@ class Walk:
         around = look_around(gap, known, self._can_be_listed, self.lookup, problem)
         self._seen.update((key_of(fetched.payload), gap.starts_at) for fetched in around.fetched)
         return self._passed(page, around)
-
-    def _first_readable(self, number: int, problem: Unavailable) -> tuple[int, Page]:
-        for later in range(number, number + _MOST_UNREADABLE_IN_A_ROW):
-            try:
-                return later, self.list_page(self._question(later))
-            except Unavailable:
-                continue
-        raise problem
 
     def _can_be_listed(self, ids: Sequence[str]) -> bool:
         question = replace(self.listing, id_any=tuple(ids), limit=len(ids))

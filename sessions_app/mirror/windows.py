@@ -16,11 +16,10 @@ from django.db.models import Exists, F, QuerySet, Sum
 from django.utils import timezone
 
 from sessions_app.mirror.leases import HeldLease, kept, take, unheld
-from sessions_app.mirror.patience import patiently
-from sessions_app.mirror.walk import ListPage
+from sessions_app.mirror.pages import latest_believed, told_at
+from sessions_app.mirror.walk import ListPage, first_of
 from sessions_app.models import Organization, SyncWindow, Watermark
 from sessions_app.models.runs import Stream
-from sessions_app.vapi.answers import Page
 from sessions_app.vapi.client import Listing
 from sessions_app.vapi.times import parse_time
 
@@ -106,12 +105,12 @@ class HeldWindow:
 
 def lay_windows(list_page: ListPage, organization: Organization, stream: Stream, lease: HeldLease) -> None:
     """Lay the windows of a new full sync, and start the watermark at Vapi's time now."""
-    oldest = patiently(lambda: list_page(Listing(limit=1, sort_order="ASC")))
+    oldest, _ = first_of(list_page, Listing(sort_order="ASC"))
     first = parse_time(oldest.results[0].get("createdAt")) if oldest.results else None
-    now = oldest.date or _newest_updated_at(list_page)
+    now = told_at(oldest) or _newest_updated_at(list_page)
     total = oldest.total_items
     parts = min(MOST_WINDOWS, math.ceil((total or 0) / ROWS_PER_WINDOW))
-    edges = _edges(first, oldest.date or timezone.now(), parts)
+    edges = _edges(first, told_at(oldest) or timezone.now(), parts)
     share = None if total is None else math.ceil(total / (len(edges) + 1))
     with lease.guarding():
         SyncWindow.objects.filter(organization=organization, stream=stream).delete()
@@ -122,7 +121,8 @@ def lay_windows(list_page: ListPage, organization: Organization, stream: Stream,
         watermark, _ = Watermark.objects.get_or_create(organization=organization, stream=stream)
         watermark.planned_at = timezone.now()
         # Kept from the start of the first full sync: what changes while it runs is read again after it.
-        watermark.updated_at = watermark.updated_at or now
+        if watermark.updated_at is None or watermark.updated_at > latest_believed():
+            watermark.updated_at = now
         watermark.save(update_fields=["planned_at", "updated_at"])
 
 
@@ -179,6 +179,6 @@ def _edges(first: datetime | None, now: datetime, parts: int) -> list[datetime]:
 
 def _newest_updated_at(list_page: ListPage) -> datetime | None:
     """Without a Date of Vapi's: what was surely updated before now. Ours is a ceiling: a lower mark is always safe."""
-    page: Page = patiently(lambda: list_page(Listing(limit=1, sort_order="DESC")))
+    page, _ = first_of(list_page, Listing(sort_order="DESC"))
     newest = parse_time(page.results[0].get("updatedAt")) if page.results else None
     return min(newest, timezone.now()) if newest else None

@@ -7,7 +7,7 @@ writers count one line twice. Costs and payloads are parts of it in modules of t
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +25,12 @@ from sessions_app.mirror.history import Origin
 from sessions_app.mirror.quarantine import quarantine, release
 from sessions_app.mirror.rows import insert_rows, upsert_parents
 from sessions_app.mirror.stored_costs import replace_costs
-from sessions_app.mirror.stored_payloads import insert_payloads, replace_payloads, worded_ids
+from sessions_app.mirror.stored_payloads import (
+    insert_payloads,
+    keep_failures,
+    kept_words,
+    replace_payloads,
+)
 from sessions_app.mirror.tables import (
     CHATS,
     SESSIONS,
@@ -49,7 +54,9 @@ from sessions_app.models import Organization, SyncRun
 from sessions_app.models.history import ChangeSource
 from sessions_app.models.runs import RunKind
 from sessions_app.search.words import WordsRow, index_numbers, index_words
+from sessions_app.vapi.messages import Said
 from sessions_app.vapi.payloads import ChatRecord, SessionRecord
+from sessions_app.vapi.words import Words, index_of
 
 # A transaction ends at whichever comes first, so that on SQLite no other writer waits long.
 MAX_ROWS = 1000
@@ -289,17 +296,17 @@ def _write(batch: _Batch, records: list[Record], *, are_new: bool) -> WriteResul
             written -= let_go
         now_stored = [record for record in writable if record.id in written]
         moved = replace_costs(cursor, table, organization.pk, now_stored, zone, are_new=are_new)
-        worded = set() if are_new else worded_ids(cursor, table, now_stored)
-        with_words = [record for record in now_stored if record.id not in worded]
+        kept = {} if are_new else kept_words(cursor, table, now_stored)
         if are_new:
             insert_payloads(cursor, table, [(record.id, record.payload_json) for record in now_stored])
         else:
-            ids = {record.id for record in with_words}
-            replace_payloads(cursor, table, organization, now_stored, ids, batch.origin)
-        _index(cursor, batch, with_words, are_new=are_new)
+            with_words = {record.id for record in now_stored} - kept.keys()
+            replace_payloads(cursor, table, organization, now_stored, with_words, batch.origin)
+            keep_failures(table, kept)
+        _index(cursor, batch, now_stored, kept, are_new=are_new)
         release(organization, table.stream, written)
         # Last, what other writers wait for until this transaction has ended.
-        index_numbers(cursor, _numbers(with_words))
+        index_numbers(cursor, _numbers(now_stored))
         add_sums(cursor, moved)
     created = sum(1 for record_id in written if record_id not in before)
     return WriteResult(
@@ -332,10 +339,20 @@ def _still_news(batch: _Batch, records: list[Record], before: dict[str, Version]
     ]
 
 
-def _index(cursor: CursorWrapper, batch: _Batch, records: list[Record], *, are_new: bool) -> None:
+def _index(
+    cursor: CursorWrapper, batch: _Batch, records: list[Record], kept: Mapping[str, Said], *, are_new: bool
+) -> None:
     source = batch.table.source.value
-    rows = [WordsRow(source, record.id, session_of(record), record.index) for record in records]
+    rows = [
+        WordsRow(source, record.id, session_of(record), _words(record, kept.get(record.id)))
+        for record in records
+    ]
     index_words(cursor, batch.organization.pk, rows, are_new=are_new)
+
+
+def _words(record: Record, kept: Said | None) -> Words:
+    """What a record is found by: its names, and what was said, in it or in what is kept of it."""
+    return record.index if kept is None else index_of(record.labels, kept.words)
 
 
 def _numbers(records: list[Record]) -> set[str]:

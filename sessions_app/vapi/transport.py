@@ -1,7 +1,8 @@
 """Owns how a request is tried again and what may be logged about it; must not know what is asked for."""
 
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,7 +12,7 @@ from typing import Any, Self
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
 # One call may sleep this long in all; a longer wait is the caller's to plan, not a worker's to sit out.
@@ -19,6 +20,8 @@ LONGEST_SLEEP_SECONDS = 10.0
 
 # A body is read up to here. Parsed it takes several times as much memory.
 MOST_BODY_BYTES = 64_000_000
+# And for so long: the largest comes over a slow line, and one that drips has an end.
+LONGEST_ANSWER_SECONDS = 300.0
 _CHUNK_BYTES = 1 << 16
 
 RETRIED_STATUSES = (408, 429, 500, 502, 503, 504)
@@ -40,16 +43,32 @@ class TooLong(requests.RequestException):
     """The body has more than MOST_BODY_BYTES; the rest was not read."""
 
 
+class TooSlow(requests.Timeout):
+    """The body took more than LONGEST_ANSWER_SECONDS; the rest was not read."""
+
+
 def read_whole(response: requests.Response) -> Reply:
-    """Read the body of a streamed answer. Raises TooLong, and what requests raises."""
+    """Read the body of a streamed answer. Raises TooLong, TooSlow, and what requests and urllib3 raise."""
     with response:
-        chunks, size = [], 0
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MOST_BODY_BYTES:
-                raise TooLong
-    return Reply(response.status_code, response.headers, b"".join(chunks))
+        try:
+            content = b"".join(_read(response.raw))
+        except DecodeError as error:
+            raise requests.exceptions.ContentDecodingError(error) from None
+        except ReadTimeoutError as error:
+            raise requests.ReadTimeout(error) from None
+    return Reply(response.status_code, response.headers, content)
+
+
+def _read(body: BaseHTTPResponse) -> Iterator[bytes]:
+    """Give a body as it comes: whoever waits for a number of bytes waits for all that drip."""
+    size, deadline = 0, time.monotonic() + LONGEST_ANSWER_SECONDS
+    while chunk := body.read1(_CHUNK_BYTES, decode_content=True):
+        size += len(chunk)
+        if size > MOST_BODY_BYTES:
+            raise TooLong
+        if time.monotonic() > deadline:
+            raise TooSlow
+        yield chunk
 
 
 def _say_nothing(_record: logging.LogRecord) -> bool:
@@ -108,6 +127,8 @@ class PatientRetry(Retry):
         if following.slept > self.longest_sleep:
             # As when all tries are used up: an answer is handed on to the caller, an error raised.
             raise MaxRetryError(_pool, "", error)
+        if response is not None:
+            _read_off(response)
         return following
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
@@ -118,6 +139,15 @@ class PatientRetry(Retry):
             super().sleep(response)
         if self.before:
             self.before("GET")
+
+
+def _read_off(response: BaseHTTPResponse) -> None:
+    """Read what nobody wants, so that its connection can be used again; urllib3 would read it whatever it takes."""
+    try:
+        for _ in _read(response):
+            pass
+    except (requests.RequestException, HTTPError):
+        response.close()
 
 
 def _ending(response: BaseHTTPResponse | None) -> tuple[int | None, float | None]:
@@ -140,9 +170,9 @@ def retry_after_seconds(headers: Any) -> float | None:
 def http_date(value: str | None) -> datetime | None:
     try:
         at = parsedate_to_datetime(value or "")
-    except (TypeError, ValueError):
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
 
 
 def open_session(

@@ -140,6 +140,17 @@ def test_a_sum_that_no_column_holds_is_refused(lines: int) -> None:
     assert not CostRollup.objects.exists()
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_sum_that_outgrows_its_column_is_refused(sign: str) -> None:
+    acme = make_organization()
+    change(acme, new=[line(acme, f"{sign}999999") for _ in range(9)])
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        change(acme, new=[line(acme, f"{sign}999999")])
+
+    assert CostRollup.objects.get().cost_usd == Decimal(f"{sign}8999991")
+
+
 def _some_line(organization: Organization, random: Random) -> LineRow:
     usd = f"{random.randrange(10**12)}e-12" if random.random() < 0.9 else None
     kind = random.choice(["model", "analysis", "a kind of tomorrow"])

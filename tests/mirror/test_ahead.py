@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
+from sessions_app.mirror import ahead as module
 from sessions_app.mirror.ahead import ahead, side_by_side
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +95,54 @@ def test_whoever_leaves_early_leaves_no_thread() -> None:
 def test_few_items(count: int) -> None:
     with side_by_side(str, iter(range(count)), 2) as done:
         assert list(done) == [str(item) for item in range(count)]
+
+
+@pytest.mark.parametrize("where", ["items", "work"])
+def test_an_item_that_somebody_has_in_hand_is_worked_on_when_another_comes_to_the_end(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took the first one is put aside right after it, until the other thread has seen the end or a problem."""
+    ended = threading.Event()
+
+    class Lock:
+        def __init__(self) -> None:
+            self.lock, self.was_given_back = threading.Lock(), False
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            is_first, self.was_given_back = not self.was_given_back, True
+            self.lock.release()
+            if is_first:
+                ended.wait(5)
+                time.sleep(0.1)
+
+    def items() -> Iterator[int]:
+        yield 1
+        if where == "work":
+            yield 2
+        ended.set()
+
+    def work(item: int) -> int:
+        if item == 2:
+            ended.set()
+            raise LookupError("two")
+        return item * 10
+
+    # Of all locks the one around the items alone.
+    monkeypatch.setattr(module, "threading", SimpleNamespace(**{**vars(threading), "Lock": Lock}))
+    given: list[int] = []
+
+    def take() -> None:
+        with suppress(LookupError), side_by_side(work, items(), 2) as done:
+            given.extend(done)
+
+    taker = threading.Thread(target=take, daemon=True)
+    taker.start()
+    taker.join(10)
+    assert not taker.is_alive()
+    assert given == [10]
 
 
 @pytest.mark.django_db(transaction=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -359,6 +359,43 @@ def test_our_clock_ten_minutes_off(minutes: int, vapi: SandboxProcess, organizat
     assert_complete(vapi, organization)
 
 
+@pytest.mark.parametrize("when", ["full", "incremental", "reconcile"])
+def test_one_date_of_the_future(when: str, vapi: SandboxProcess, organization: Organization) -> None:
+    if when != "full":
+        sync_stream(organization, Stream.SESSIONS)
+    future = datetime.now(UTC) + timedelta(days=400)
+    vapi.control("POST", "clock", {"now": future.isoformat()})
+    if when == "reconcile":
+        reconcile_stream(organization, Stream.SESSIONS)
+    else:
+        sync_stream(organization, Stream.SESSIONS)
+
+    vapi.control("POST", "clock", {"now": datetime.now(UTC).isoformat()})
+    changed = vapi.truth()[3]["id"]
+    vapi.change("sessions", changed, {"name": "changed after it"})
+
+    assert sync_stream(organization, Stream.SESSIONS).kind == "incremental"
+    assert Session.objects.get(id=changed).name == "changed after it"
+    assert not Coverage.objects.filter(day__gt=datetime.now(UTC) + timedelta(days=1)).exists()
+
+
+def test_a_mark_of_the_future_is_laid_anew(vapi: SandboxProcess, organization: Organization) -> None:
+    """Since when changes were not seen is not known, so that everything is read."""
+    for stream in BOTH:
+        sync_stream(organization, stream)
+    Watermark.objects.update(updated_at=datetime.now(UTC) + timedelta(days=400))
+    vapi.change("sessions", vapi.truth()[3]["id"], {"name": "not seen"})
+
+    kinds = [sync_stream(organization, Stream.SESSIONS).kind for _ in range(2)]
+
+    assert kinds == ["backfill", "incremental"]
+    mark = Watermark.objects.get(stream=Stream.SESSIONS).updated_at
+    assert mark is not None
+    assert mark < datetime.now(UTC) + timedelta(hours=1)
+    sync_stream(organization, Stream.CHATS)
+    assert_complete(vapi, organization)
+
+
 def test_a_change_without_a_newer_updated_at(vapi: SandboxProcess, organization: Organization) -> None:
     for stream in BOTH:
         sync_stream(organization, stream)
@@ -421,6 +458,47 @@ def test_a_row_that_cannot_be_had_and_that_nobody_knows(
     kept.refresh_from_db()
     assert kept.resolution == "not met again when everything was read"
     assert_complete(vapi, organization)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_the_oldest_rows_cannot_be_had(number: int, vapi: SandboxProcess, organization: Organization) -> None:
+    """What is asked for first of all, by a first sync and by every proof, is the oldest row."""
+    poison(vapi, [row["id"] for row in vapi.truth()[:number]])
+
+    run = sync_stream(organization, Stream.SESSIONS)
+
+    assert (run.state, run.quarantined, run.error) == ("partial", number, "")
+    assert Session.objects.count() == len(vapi.truth()) - number
+    assert Watermark.objects.get().backfilled_at is not None
+    for whole in (False, True):
+        run = reconcile_stream(organization, Stream.SESSIONS, whole=whole)
+        assert run.error.startswith("1 of "), run.error
+    assert QuarantinedRecord.objects.filter(resolved_at=None).count() == number
+
+    vapi.fault("")
+    for stream in BOTH:
+        sync_stream(organization, stream, full=True)
+    assert_complete(vapi, organization)
+
+
+def test_the_first_row_of_any_day_cannot_be_had(vapi: SandboxProcess, organization: Organization) -> None:
+    """A row before it that Vapi no longer has is found all the same; what is there is not marked as missing."""
+    sync_stream(organization, Stream.SESSIONS)
+    gone, *left = vapi.truth()
+    vapi.change("sessions", gone["id"], delete=True)
+    firsts = {row["createdAt"][:10]: row["id"] for row in reversed(left)}
+
+    for bad in firsts.values():
+        poison(vapi, [bad])
+        run = reconcile_stream(organization, Stream.SESSIONS)
+        assert run.state != RunState.FAILED, run.error
+        assert Coverage.objects.filter(stream=Stream.SESSIONS).exclude(proven_at=None).count() >= len(firsts)
+
+    assert Session.objects.get(missing_since__isnull=False).id == gone["id"]
+
+
+def poison(vapi: SandboxProcess, ids: Sequence[str]) -> None:
+    vapi.fault(";".join(f"poison:id={remote_id}" for remote_id in ids))
 
 
 def test_what_has_no_id_is_settled_by_hand_and_comes_back_when_it_is_met_again(

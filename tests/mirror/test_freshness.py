@@ -104,6 +104,18 @@ def test_nothing_is_swept_before_the_first_sync(sandbox: SandboxProcess, organiz
     assert sandbox.journal() == []
 
 
+def test_a_row_of_the_far_future_hides_no_new_ones(sandbox: SandboxProcess, synced: Organization) -> None:
+    future = (timezone.now() + timedelta(days=400)).isoformat()
+    sandbox.change("sessions", "", {"createdAt": future})
+    assert sweep_head(synced) == 1
+    Watermark.objects.update(swept_at=None)
+    created = sandbox.change("sessions", "", {"name": "brand new"})
+
+    assert sweep_head(synced) == 1
+
+    assert Session.objects.filter(pk=created["id"]).exists()
+
+
 def test_a_sweep_moves_no_watermark(sandbox: SandboxProcess, synced: Organization) -> None:
     before = list(Watermark.objects.order_by("stream").values_list("stream", "updated_at"))
     sandbox.change("sessions", "", {"name": "brand new"})

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.leases import LeaseTaken, hold_lease
 from sessions_app.mirror.pauses import take_up_again
 from sessions_app.mirror.reconcile import asks_a_person, reconcile_stream
+from sessions_app.mirror.reconcile_upstream import Upstream
+from sessions_app.mirror.refetch import refetch_session
 from sessions_app.mirror.sync import sync_organization, sync_stream
+from sessions_app.mirror.writer import mirror_sessions
 from sessions_app.models import (
     Chat,
     Coverage,
@@ -25,7 +29,11 @@ from sessions_app.models import (
     Watermark,
     WebhookEvent,
 )
+from sessions_app.models.requests import Purpose
 from sessions_app.models.runs import RunKind, RunState, Stream
+from sessions_app.vapi.answers import Fetched
+from sessions_app.vapi.client import Listing
+from sessions_app.vapi.reading import parse_results
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
 
@@ -101,6 +109,49 @@ def test_a_deletion_is_found_and_stamped(sandbox: SandboxProcess, proven: Organi
     assert Session.objects.filter(missing_since__isnull=False).count() == 1
     day = Coverage.objects.get(stream="sessions", day=gone["createdAt"][:10])
     assert (day.state, day.missing_count) == ("proven", 1)
+
+
+@pytest.mark.parametrize("place", [0, 20], ids=["the oldest", "another"])
+def test_a_page_asked_for_before_does_not_bring_back_what_was_stamped(
+    sandbox: SandboxProcess, proven: Organization, place: int
+) -> None:
+    gone = sandbox.truth("sessions")[place]["id"]
+    sandbox.change("sessions", gone, {"name": "updated, then deleted"})
+    with open_client(proven, Purpose.INCREMENTAL) as client:
+        page = client.list_sessions(Listing())
+    sandbox.change("sessions", gone, delete=True)
+    assert reconcile_stream(proven, Stream.SESSIONS).missing == 1
+
+    records, _ = parse_results("session", page.results, [False] * len(page.results))
+    mirror_sessions(proven, records, asked_at=page.asked_at)
+
+    assert Session.objects.get(missing_since__isnull=False).id == gone
+
+
+def test_a_row_that_came_again_after_its_404_is_not_stamped(
+    sandbox: SandboxProcess, proven: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given to somebody before another row of its day is asked for."""
+    at = {"createdAt": middle(sandbox)["createdAt"]}
+    again, gone = (sandbox.change("sessions", f"made-{number}", at) for number in (1, 2))
+    sync_stream(proven, Stream.SESSIONS, full=True)
+    for row in (again, gone):
+        sandbox.change("sessions", row["id"], delete=True)
+    get = Upstream.get
+
+    def meanwhile(upstream: Upstream, remote_id: str) -> Fetched:
+        try:
+            return get(upstream, remote_id)
+        finally:
+            if remote_id == again["id"]:
+                sandbox.change("sessions", remote_id, {**again, "name": "again"})
+                refetch_session(proven, remote_id)
+
+    monkeypatch.setattr(Upstream, "get", meanwhile)
+    reconcile_stream(proven, Stream.SESSIONS)
+
+    assert Session.objects.get(id=again["id"]).name == "again"
+    assert Session.objects.get(missing_since__isnull=False).id == gone["id"]
 
 
 def test_a_row_that_vapi_shows_again_comes_back(sandbox: SandboxProcess, proven: Organization) -> None:
@@ -319,6 +370,25 @@ def test_a_deletion_that_a_message_told_of_is_called_so(
     reconcile_stream(proven, Stream.SESSIONS)
 
     assert Session.objects.get(id=gone["id"]).missing_reason == "deleted"
+
+
+def test_many_deletions_that_messages_told_of_are_called_so(
+    sandbox: SandboxProcess, organization: Organization, crowded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions_app.mirror.reconcile._AT_ONCE", 3)
+    for remote_id in crowded[:7]:
+        sandbox.change("sessions", remote_id, delete=True)
+        WebhookEvent.objects.create(
+            organization=organization,
+            kind="session.deleted",
+            remote_id=remote_id,
+            digest=remote_id,
+            received_at=timezone.now(),
+        )
+
+    reconcile_stream(organization, Stream.SESSIONS)
+
+    assert Session.objects.filter(missing_reason="deleted").count() == 7
 
 
 # Faults ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from sessions_app.mirror import writer as module
 from sessions_app.mirror.forgetting import forget_rows, forgotten_among
 from sessions_app.mirror.quarantine import quarantine
+from sessions_app.mirror.refetch import stamp_missing
 from sessions_app.mirror.tables import SESSIONS
 from sessions_app.mirror.writer import mirror_chats, mirror_sessions
 from sessions_app.models import (
@@ -29,8 +30,15 @@ from sessions_app.models import (
     SessionPayload,
 )
 from sessions_app.models.forgetting import ForgottenReason
+from sessions_app.models.mirrored import MissingReason
 from sessions_app.models.runs import Stream
-from sessions_app.search.words import index_words, matching_session_ids
+from sessions_app.search.words import (
+    index_words,
+    matching_chat_ids,
+    matching_session_ids,
+    numbers_with,
+)
+from sessions_app.vapi.json import load_payload
 from sessions_app.vapi.payloads import ChatRecord, SessionRecord, parse_chat
 from tests.search.rows import words_row
 
@@ -124,6 +132,26 @@ def test_a_row_that_was_missing_is_here_again(organization: Organization, record
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("asked_later", "is_missing"), [(-1, True), (1, False)])
+def test_a_newer_state_lifts_a_stamp_only_where_it_was_asked_for_later(
+    organization: Organization, record: Make, asked_later: int, is_missing: bool
+) -> None:
+    mirror_sessions(organization, [record("s1")], asked_at=NOW - timedelta(hours=1))
+    stamp_missing(organization, "s1", MissingReason.GONE)
+    stamped_at = Session.objects.get().asked_at
+    newer = record("s1", name="newer", updatedAt=NOW.isoformat())
+
+    asked_at = stamped_at + timedelta(seconds=asked_later)
+
+    # Also where it was looked at before it was stamped.
+    mirror_sessions(organization, [newer], asked_at=asked_at, looked_at={})
+    mirror_sessions(organization, [newer], asked_at=asked_at)
+
+    session = Session.objects.get()
+    assert (session.missing_since is not None, session.name == "newer") == (is_missing, not is_missing)
+
+
+@pytest.mark.django_db
 def test_changed_costs_replace_lines_and_move_the_rollup(organization: Organization, record: Make) -> None:
     mirror_sessions(organization, [record("s1", cost=1, costs=[line(0.7), line(0.3)])], asked_at=NOW)
 
@@ -135,6 +163,18 @@ def test_changed_costs_replace_lines_and_move_the_rollup(organization: Organizat
     assert itemized_in_rollup() == Decimal("1E-12")
     reported = CostRollup.objects.filter(is_itemized=False).aggregate(total=Sum("cost_usd"))["total"]
     assert reported == Decimal("0.1") == ReportedCost.objects.get().cost_usd
+
+
+@pytest.mark.django_db
+def test_one_record_more_than_a_days_sum_can_hold_is_kept_apart(
+    organization: Organization, record: Make
+) -> None:
+    for number in range(10):
+        mirror_sessions(organization, [record(f"s{number}", cost=999999)], asked_at=NOW)
+
+    assert QuarantinedRecord.objects.get().remote_id == "s9"
+    assert Session.objects.count() == 9
+    assert CostRollup.objects.get(is_itemized=False).cost_usd == 9 * 999999
 
 
 @pytest.mark.django_db
@@ -174,6 +214,76 @@ def test_blanks_never_replace_words(organization: Organization, record: Make) ->
     assert (session.status, session.has_blank_content) == ("completed", True)
     assert "words of s1" in SessionPayload.objects.get().payload_json
     assert list(matching_session_ids("words")) == ["s1"]
+
+
+@pytest.mark.django_db
+def test_what_came_with_blanks_is_found_by_its_new_names_and_the_words_that_are_kept(
+    organization: Organization, record: Make
+) -> None:
+    mirror_sessions(
+        organization, [record("s1", name="Ada", customer={"number": "+4915100001"})], asked_at=NOW
+    )
+    blank = record(
+        "s1", name="Grace Hopper", customer={"number": "+4917788899"}, updatedAt=NOW.isoformat(),
+        messages=[{"role": "user", "content": ""}],
+    )  # fmt: skip
+
+    mirror_sessions(organization, [blank], asked_at=NOW)
+
+    found = {
+        text: list(matching_session_ids(text, names_too=True)) for text in ("words", "Grace", "Ada", "177888")
+    }
+    assert found == {"words": ["s1"], "Grace": ["s1"], "Ada": [], "177888": []}
+    assert list(numbers_with("78889")) == ["4917788899"]
+
+
+@pytest.mark.django_db
+def test_a_blank_chat_is_found_by_its_new_name_and_the_words_that_are_kept(
+    organization: Organization,
+) -> None:
+    times = {"createdAt": NOW.isoformat(), "updatedAt": NOW.isoformat()}
+    chat = {"id": "c1", "orgId": "o", "name": "Ada", "input": "a refund", **times}
+    for seconds, fields in enumerate([{}, {"name": "Grace", "input": ""}]):
+        mirror_chats(
+            organization, [parse_chat({**chat, **fields})], asked_at=NOW + timedelta(seconds=seconds)
+        )
+
+    found = {text: list(matching_chat_ids(text, names_too=True)) for text in ("refund", "Grace", "Ada")}
+    assert found == {"refund": ["c1"], "Grace": ["c1"], "Ada": []}
+
+
+@pytest.mark.django_db
+def test_what_is_new_in_an_artifact_comes_with_blanks(organization: Organization, record: Make) -> None:
+    said, blank = {"role": "user", "content": "words"}, {"role": "user", "content": ""}
+    old = {"transcript": "words", "messages": [said], "structuredOutputs": {"a": 1}, "wasHeld": True}
+    new = {"transcript": "", "messages": [blank], "structuredOutputs": {"a": 2}, "wasHeld": False}
+    mirror_sessions(organization, [record("s1", artifact=old)], asked_at=NOW)
+
+    came_blank = record("s1", messages=[blank], artifact=new, updatedAt=NOW.isoformat())
+    mirror_sessions(organization, [came_blank], asked_at=NOW)
+
+    assert load_payload(SessionPayload.objects.get().payload_json)["artifact"] == {
+        "transcript": "words",
+        "messages": [said],
+        "structuredOutputs": {"a": 2},
+        "wasHeld": False,
+    }
+
+
+@pytest.mark.django_db
+def test_a_failed_call_outlives_blanks(organization: Organization, record: Make) -> None:
+    call = {"id": "t1", "type": "function", "function": {"name": "book", "arguments": "{}"}}
+    failed = [
+        {"role": "assistant", "content": "One moment.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "t1", "content": "Error: no free table"},
+    ]
+    mirror_sessions(organization, [record("s1", messages=failed)], asked_at=NOW)
+    assert Session.objects.get().failed_tool_count == 1
+
+    blank = record("s1", messages=[{"role": "user", "content": ""}], updatedAt=NOW.isoformat())
+    mirror_sessions(organization, [blank], asked_at=NOW)
+
+    assert Session.objects.get().failed_tool_count == 1
 
 
 @pytest.mark.django_db

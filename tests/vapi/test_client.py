@@ -174,7 +174,16 @@ def test_odd_metadata_never_fails_a_page(httpserver: HTTPServer, client: VapiCli
     assert (page.total_items, page.has_next_page, page.items_beyond_retention) == (None, None, None)
 
 
-@pytest.mark.parametrize("date", ["", "Date: \r\n", "Date: yesterday\r\n", "Date: Mon, 99 Foo 2026\r\n"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "Date: \r\n",
+        "Date: yesterday\r\n",
+        "Date: Mon, 99 Foo 2026\r\n",
+        "Date: Fri, 31 Dec 9999 23:59:59 -1200\r\n",
+    ],
+)
 def test_an_odd_date_is_none(date: str) -> None:
     head = f"HTTP/1.1 200 OK\r\n{date}Connection: close\r\n\r\n{{}}"
     with raw_server(head.encode()) as (url, _), VapiClient(url, KEY) as client:

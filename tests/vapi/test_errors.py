@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -235,6 +237,51 @@ def hold(listener: socket.socket, head: bytes) -> None:
         connection.sendall(head)
         # Until the client hangs up.
         connection.recv(1)
+
+
+# The beginning of gzip's output for 999 bytes, not compressed.
+STORED = bytes.fromhex("1f8b080000000000000300e70318fc") + bytes(85)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 999", "Connection: close", "Content-Encoding: gzip"])
+def test_a_body_that_drips_is_a_time_out(length: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No byte is late, and yet there is no end."""
+    monkeypatch.setattr(transport, "LONGEST_ANSWER_SECONDS", 0.3)
+    head = f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n".encode()
+    with dripping(head) as url, VapiClient(url, "k", timeout=(1, 1)) as client:
+        assert unavailable(client).kind == "timeout"
+
+
+def test_a_refusal_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LONGEST_ANSWER_SECONDS", 0.3)
+    refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 999\r\n\r\n"
+    with dripping(*[refusal] * 4) as url, VapiClient(url, "k", timeout=(1, 1)) as client:
+        started = time.monotonic()
+        assert unavailable(client).kind == "timeout"
+    # Four of them, and the waits between.
+    assert time.monotonic() - started < 12
+
+
+@contextmanager
+def dripping(*heads: bytes) -> Iterator[str]:
+    """The address of a server that sends a head, then a byte now and then for five seconds."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for head in heads:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(head)
+                for byte in STORED:
+                    time.sleep(0.05)
+                    connection.sendall(bytes([byte]))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(30)
 
 
 def test_nobody_there_is_a_connection_error() -> None:

@@ -13,12 +13,29 @@ from django.utils import timezone
 
 from sessions_app import tasks
 from sessions_app.mirror import events
+from sessions_app.mirror.connection import open_client
 from sessions_app.mirror.forgetting import forget_rows, forgotten_among
+from sessions_app.mirror.freshness import sweep_head
 from sessions_app.mirror.sync import sync_organization
 from sessions_app.mirror.tables import SESSIONS
-from sessions_app.models import Budget, Chat, CostLine, Organization, QuarantinedRecord, Session, WebhookEvent
+from sessions_app.mirror.writer import mirror_sessions
+from sessions_app.models import (
+    Budget,
+    Chat,
+    CostLine,
+    Organization,
+    QuarantinedRecord,
+    Session,
+    SessionPayload,
+    Watermark,
+    WebhookEvent,
+)
 from sessions_app.models.forgetting import ForgottenReason
+from sessions_app.models.requests import Purpose
+from sessions_app.models.runs import Stream
 from sessions_app.models.webhooks import EventState
+from sessions_app.vapi.client import Listing
+from sessions_app.vapi.reading import parse_results
 from tests.mirror.truth import assert_mirror_equals
 from tests.sandbox_process import SandboxProcess
 from tests.webhooks.conftest import Send
@@ -196,6 +213,23 @@ def test_a_row_found_gone_learns_that_it_was_deleted(
     )
 
 
+def test_a_page_asked_for_before_does_not_bring_a_deleted_session_back(
+    sandbox: SandboxProcess, organization: Organization, row: Row, deliver: Deliver
+) -> None:
+    deliver("session.created", row)
+    sandbox.change("sessions", row["id"], {"name": "Updated, then deleted"})
+    with open_client(organization, Purpose.INCREMENTAL) as client:
+        page = client.list_sessions(Listing())
+    sandbox.change("sessions", row["id"], delete=True)
+    deliver("session.deleted", row)
+
+    records, _ = parse_results("session", page.results, [False] * len(page.results))
+    mirror_sessions(organization, records, asked_at=page.asked_at)
+
+    session = Session.objects.get(pk=row["id"])
+    assert (session.missing_since is not None, session.missing_reason) == (True, "deleted")
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_any_order_leads_to_the_same_row(
     sandbox: SandboxProcess, row: Row, deliver: Deliver, order: Sequence[int]
@@ -244,6 +278,28 @@ def test_chats_come_before_their_output(
     sandbox.change("chats", chat["id"], delete=True)
     deliver("chat.deleted", chat)
     assert Chat.objects.get(pk=chat["id"]).missing_reason == "deleted"
+
+
+@pytest.mark.parametrize("pull", ["sync", "sweep"])
+def test_what_a_listing_says_wins_a_tie_though_the_fingerprint_is_the_same(
+    sandbox: SandboxProcess, organization: Organization, row: Row, deliver: Deliver, pull: str
+) -> None:
+    partly = [{**message, "content": "not all"} for message in row["messages"]]
+    deliver("session.updated", {**row, "messages": partly})
+    stored = SessionPayload.objects.get()
+    assert "not all" in stored.payload_json
+
+    if pull == "sync":
+        sync_organization(organization)
+        assert_mirror_equals(sandbox, organization)
+    else:
+        Watermark.objects.create(
+            organization=organization, stream=Stream.SESSIONS, updated_at=LONG_AGO, swept_at=LONG_AGO
+        )
+        assert sweep_head(organization)
+
+    stored.refresh_from_db()
+    assert "not all" not in stored.payload_json
 
 
 def test_other_messages_are_kept_and_ignored(sandbox: SandboxProcess, deliver: Deliver) -> None:
