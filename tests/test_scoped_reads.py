@@ -37,7 +37,7 @@ ALLOWED = {
     Read("api/authentication.py", "authenticate", "ApiToken"): "finds out who asks; nobody is known yet",
     Read("api/authentication.py", "_note_use", "ApiToken"): "writes when the asking token itself was used",
     Read("api/edits.py", "present_edit", "Edit"): "an edit that the view has found visible or made itself",
-    Read("api/sessions.py", "_demand_fresh", "Edit"): "the same submission of a session that is visible",
+    Read("api/etags.py", "etag_of", "Edit"): "of a session that is visible; goes into its ETag only",
     Read("admin/audit.py", "_actors", "get_user_model()"): "people belong to no organization",
     Read("admin/edits.py", "_people", "get_user_model()"): "people belong to no organization",
     Read(
