@@ -148,7 +148,7 @@
 
   // --- Whoever types a value means the choice that it belongs to. ---
   function meanChoice(event) {
-    const choice = event.target.closest("[data-choices] .va-choice");
+    const choice = event.target.closest("[data-choices] .va-choice, .va-pick");
     const radio = choice && event.target.type !== "radio" && choice.querySelector("input[type=radio]");
     if (radio) radio.checked = true;
   }

@@ -89,10 +89,17 @@ def test_find_read_correct_and_see_it_applied(product: Product, page: Page) -> N
 
 
 @pytest.mark.parametrize(
-    ("button", "outcome"), [("Take theirs", "Named at Vapi"), ("Send mine", "Named by hand")]
+    ("number", "button", "outcome"),
+    [
+        (1, "Take theirs", "Named at Vapi"),
+        (2, "Send mine", "Named by hand"),
+        (5, "Apply the choice by field", "Named otherwise"),
+    ],
 )
-def test_a_conflict_is_shown_and_settled(product: Product, page: Page, button: str, outcome: str) -> None:
-    session_id, _, _ = a_customer(product, 1 if button == "Take theirs" else 2)
+def test_a_conflict_is_shown_and_settled(
+    product: Product, page: Page, number: int, button: str, outcome: str
+) -> None:
+    session_id, _, _ = a_customer(product, number)
     # Else a server message is here first, and the form itself says that it is stale.
     product.vapi.send_webhooks("")
     sign_in(page, product, "support")
@@ -108,6 +115,9 @@ def test_a_conflict_is_shown_and_settled(product: Product, page: Page, button: s
     expect(page.get_by_text("Named at Vapi").first).to_be_visible()
     expect(page.get_by_text("Named by hand").first).to_be_visible()
     picture(page, "conflict")
+    if outcome == "Named otherwise":
+        # Whoever types a value means it.
+        page.get_by_label("Another value for Name").fill(outcome)
     page.get_by_role("button", name=button).click()
 
     wait_until(lambda: remote(product, session_id)["name"] == outcome, 20)
