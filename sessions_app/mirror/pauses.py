@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from sessions_app.mirror.connection import open_client
+from sessions_app.mirror.walk import first_of
 from sessions_app.models import KeyPause, Organization
 from sessions_app.models.requests import Purpose
 from sessions_app.notices.causes import note_pause, note_resumption
@@ -75,7 +76,8 @@ def take_up_again(organization: Organization, who: str = "", reason: str = "") -
     """
     with open_client(organization, Purpose.PERSON, though_paused=True) as client:
         try:
-            client.list_sessions(Listing(limit=1))
+            # Another one than the first where that one cannot be had.
+            first_of(client.list_sessions, Listing())
         except Refused as refusal:
             pause_if_refused(organization, refusal)
             raise

@@ -70,3 +70,11 @@ def test_what_is_not_understood(organization: Organization, arguments: tuple[str
 
 def test_one_that_was_never_paused(organization: Organization) -> None:
     assert resume("--organization=sandbox", "--reason=x") == (0, "No organization is paused.\n")
+
+
+def test_a_session_that_cannot_be_had_does_not_keep_it_paused(
+    sandbox: SandboxProcess, paused: Organization
+) -> None:
+    rows = sandbox.truth("sessions")
+    sandbox.fault(";".join(f"poison:id={row['id']}" for row in (rows[0], rows[-1])))
+    assert resume("--reason=again") == (0, "sandbox: goes on.\n")
