@@ -86,6 +86,9 @@ def _list_message_changes(edit: Edit) -> list[Change]:
     for index, operation in enumerate(edit.operations):
         old = edit.base.get("messages", [])[index : index + 1]
         base = words_of(old[0]) if old else ""
+        if operation["do"] == "redact" and index not in disputed:
+            # Shown beside the conversation, they would not have been taken away.
+            base = "its words"
         theirs = words_of(disputed[index]) or "gone" if index in disputed else ""
         role = str(old[0].get("role", "")) if old and isinstance(old[0], dict) else ""
         changes.append(

@@ -17,7 +17,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from sessions_app import tasks
 from sessions_app.admin.lookalikes import nobody_has, similar_numbers
-from sessions_app.mirror.customers import NUMBER, WAYS, chats_of, sessions_of
+from sessions_app.mirror.customers import NUMBER, WAYS, chats_of, is_same, sessions_of
 from sessions_app.mirror.erasing import request_erasure
 from sessions_app.mirror.holds import customer_holds, held_sessions, holds_customer
 from sessions_app.models import Erasure, Organization
@@ -44,7 +44,9 @@ class ErasureForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if "value" in cleaned and cleaned.get("again", "") != cleaned["value"]:
+        if "value" in cleaned and not is_same(
+            cleaned.get("by", ""), cleaned.get("again", ""), cleaned["value"]
+        ):
             raise ValidationError({"again": "This is not the same."})
         if cleaned.get("at_vapi") and not self.may_delete:
             raise ValidationError({"at_vapi": "You may not delete at Vapi."})

@@ -15,7 +15,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.views.decorators.http import require_POST
 
 from sessions_app.admin.lists import PER_PAGE, ListAdmin
 from sessions_app.admin.said import Said
@@ -40,7 +39,7 @@ class SearchFirst(ListAdmin):
         view = self.admin_site.admin_view
         name = self.search_url.removeprefix("admin:")
         return [
-            path("search/", view(require_POST(self.search_view)), name=name),
+            path("search/", view(self.search_view), name=name),
             path("said/", view(self.said_view), name=f"{name}_said"),
             *super().get_urls(),
         ]
@@ -65,6 +64,9 @@ class SearchFirst(ListAdmin):
     def search_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
+        if request.method != "POST":
+            # Whoever had to sign in again comes here without what was typed.
+            return redirect("../")
         asked = {
             name: str(value)
             for name, value in request.POST.items()

@@ -5,6 +5,7 @@ Saving queues an edit and says "look now" to a worker; nothing is sent to Vapi f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -43,12 +44,18 @@ _EXTENSIONS = (
 )
 
 
+class SecondsField(forms.IntegerField):
+    """Whole numbers as they stand: Django would take 90.000, which many write for ninety thousand, for 90."""
+
+    re_decimal = re.compile(r"(?!)")
+
+
 class SessionForm(forms.Form):
     """Name, status and lifetime. Vapi's own rules are checked when the edit is queued, by `check_changes`."""
 
     name = forms.CharField(required=False, strip=False, max_length=1000)
     status = forms.ChoiceField(required=False)
-    expiration_seconds = forms.IntegerField(
+    expiration_seconds = SecondsField(
         required=False, error_messages={"invalid": "Enter a whole number of seconds."}
     )
     extend = forms.ChoiceField(required=False, choices=_EXTENSIONS)

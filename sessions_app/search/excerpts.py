@@ -12,8 +12,8 @@ from sessions_app.vapi.json import dump_payload
 from sessions_app.vapi.messages import Turn, TurnKind
 from sessions_app.vapi.words import placed_words, words_of
 
-# Of what stands before the first word that was found, and in all.
-_BEFORE, _LENGTH = 45, 150
+# Of what stands before the first word that was found, and in all; of a short end as much is shown before it.
+_BEFORE, _LENGTH, _FILLED = 45, 150, 90
 # Places that are compared in one text.
 _MOST_PLACES = 200
 # What is longer than this has no spaces.
@@ -67,7 +67,7 @@ def _texts(turns: Sequence[Turn]) -> Iterator[_Text]:
 def _line(text: str, sought: Sought) -> str:
     """The part of a text with most of the words, in one line; dots where it was cut."""
     flat = " ".join(text.split())
-    start = max(0, min(_best_place(flat, sought) - _BEFORE, len(flat) - _LENGTH))
+    start = max(0, min(_best_place(flat, sought) - _BEFORE, len(flat) - _FILLED))
     # At a space, but where there is none near by.
     start = flat.find(" ", start, start + _BEFORE) + 1 or start if start else 0
     end = start + _LENGTH

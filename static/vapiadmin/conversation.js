@@ -8,7 +8,10 @@
   let found = [], here = -1;
 
   const box = () => document.getElementById("conversation-find");
-  const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  // Icons, headings and states of tool calls are the page's own words.
+  const OWN = ".material-symbols-outlined, h4, .va-tool__state, .va-tool__next";
+  // Upper case first: it spells out what has no capital, as the search does.
+  const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase().toLowerCase();
 
   function find() {
     const input = box();
@@ -23,12 +26,13 @@
     say(asked);
   }
 
-  // Where the words stand as they were typed; where they nowhere do, all of them, and where nowhere all, one of them.
+  // What was said first, instructions to the assistant last. Where the words stand as they were typed; where they nowhere do, all of them, and where nowhere all, one of them.
   function search(asked) {
     const words = asked.match(/[\p{L}\p{N}]{2,}/gu) || [];
     const texts = [...document.querySelectorAll("[data-conversation] .va-turns")]
       .flatMap((turns) => [...turns.querySelectorAll(PLACES)])
-      .map((place) => [place, fold(place.textContent)]);
+      .sort((one, other) => one.matches(".va-words") - other.matches(".va-words"))
+      .map((place) => [place, fold(textsIn(place).map((node) => node.data).join(""))]);
     const where = (holds) => texts.filter(([, text]) => holds(text)).map(([place]) => place);
     const phrase = where((text) => text.includes(asked));
     if (phrase.length || !words.length) return [phrase, [asked]];
@@ -36,13 +40,18 @@
     return [all.length ? all : where((text) => words.some((word) => text.includes(word))), words];
   }
 
+  function textsIn(place) {
+    const texts = [], nodes = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (nodes.nextNode()) if (!nodes.currentNode.parentElement.closest(OWN)) texts.push(nodes.currentNode);
+    return texts;
+  }
+
   // Without touching the page, by browsers that can.
   function mark(terms) {
     if (!CSS.highlights) return;
     const ranges = [];
     for (const place of found) {
-      const nodes = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
-      while (nodes.nextNode() && ranges.length < MOST_MARKS) ranges.push(...rangesIn(nodes.currentNode, terms));
+      for (const node of textsIn(place)) if (ranges.length < MOST_MARKS) ranges.push(...rangesIn(node, terms));
     }
     CSS.highlights.set("va-found", new Highlight(...ranges));
   }

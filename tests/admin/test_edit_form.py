@@ -114,6 +114,8 @@ def test_the_lifetime_is_typed_or_extended(
         ({"name": "x" * 41}, "at most 40 characters"),
         ({"expiration_seconds": "30"}, "60 to 2592000"),
         ({"expiration_seconds": "soon"}, "whole number"),
+        # Ninety thousand, as many write it.
+        ({"expiration_seconds": "90.000"}, "whole number"),
         ({"status": "paused"}, "Select a valid choice"),
         ({}, "Nothing was changed."),
     ],

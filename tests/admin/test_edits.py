@@ -104,3 +104,19 @@ def test_a_rejection_is_shown_in_vapis_words(editor_client: Client, edit: Edit) 
 @pytest.mark.parametrize("pk", ["0", "999", "abc", "9" * 30, "²"])
 def test_an_edit_that_is_not_there(editor_client: Client, edit: Edit, pk: str) -> None:
     assert editor_client.get(f"{URL}{pk}/change/").status_code == 404
+
+
+def test_words_that_were_taken_away_are_not_shown_beside_what_stands_there_now(
+    editor_client: Client, organization: Organization
+) -> None:
+    said = [{"role": "user", "content": "my number is 1234"}]
+    mirror_session(organization, messages=[{"role": "user", "content": "[withheld]"}])
+    operation = {"do": "redact", "position": 0, "digest": "a", "after": "b"}
+    edit = Edit.objects.create(
+        organization=organization, session_id="session-1", kind="messages", state=EditState.APPLIED,
+        base={"messages": said}, fields={"messages": ["redact"]}, operations=[operation],
+    )  # fmt: skip
+    for address in (f"{URL}{edit.pk}/change/", URL, "/admin/sessions_app/session/session-1/change/"):
+        page = editor_client.get(address).content.decode()
+        assert "its words" in page, address
+        assert "1234" not in page, address

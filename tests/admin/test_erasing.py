@@ -103,3 +103,10 @@ def test_an_erasure_under_way_is_followed(
     assert 'hx-trigger="every 2s"' in admin_client.get(PAGE).content.decode()
     run_erasure(erasure.pk)
     assert 'hx-trigger="every 2s"' not in admin_client.get(PAGE).content.decode()
+
+
+def test_the_same_number_may_be_typed_in_two_ways(
+    admin_client: Client, asked: Callable[..., dict[str, Any]]
+) -> None:
+    page = admin_client.post(PAGE, asked(value="+49 151 999 88877")).content.decode()
+    assert "Found here: 1 session " in page

@@ -92,3 +92,13 @@ def test_who_may_open_nothing_is_told(stranger_client: Client) -> None:
     forbidden = stranger_client.get("/admin/sessions_app/session/")
     assert forbidden.status_code == 403
     assert "lacks the permission" in forbidden.content.decode()
+
+
+def test_an_address_of_a_button_answers_with_a_page(
+    editor_client: Client, organization: Organization
+) -> None:
+    mirror_session(organization)
+    answer = editor_client.get("/admin/sessions_app/session/session-1/refetch/")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "Nothing was done" in answer.content.decode()
+    assert "Content-Security-Policy" in answer

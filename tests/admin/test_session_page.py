@@ -207,3 +207,13 @@ def test_a_turn_has_an_address_and_says_how_long_it_was_waited_for(
     assert page.count("since the turn before") == 1
     assert "after 1 min 15 s" in page.split("#turn-1")[1]
     assert all(f'id="turn-{place}"' in page and f'href="#turn-{place}"' in page for place in range(3))
+
+
+def test_a_turn_of_nothing_but_calls_is_not_offered_to_be_corrected(
+    admin_client: Client, organization: Organization
+) -> None:
+    messages = [say("user", "hello"), call_tool("look", "{}"), answer_tool("fine")]
+    mirror_session(organization, messages=messages)
+    page = admin_client.get("/admin/sessions_app/session/session-1/change/").content.decode()
+    assert "messages/0/" in page
+    assert "messages/1/" not in page

@@ -224,24 +224,29 @@ def _search(page: Page, words: str, found: Locator) -> None:
 
 
 def test_what_was_said_leads_to_where_it_was_said(product: Product, page: Page) -> None:
-    said = [
-        {"role": "user", "content": words} for words in ("Hello", "Is there a Q\u00fcxzar lamp left, please?")
-    ]
+    words = "Is there a Q\u00fcxzar lamp left in Hafenstra\u00dfe, please?"
+    # What the assistant was told holds the words too; nobody said it.
+    told = {"role": "system", "content": "Never mention the quxzar lamp of hafenstrasse."}
+    said = [told, {"role": "user", "content": "Hello"}, {"role": "user", "content": words}]
     session_id = product.vapi.change("sessions", fields={"messages": said})["id"]
     sign_in(page, product, "support")
 
     line = page.locator(f"[data-said-of='{session_id}']")
     # Neither in this order nor with this spelling.
-    _search(page, "lamp quxzar", line)
-    expect(line).to_have_text("Customer: Is there a Q\u00fcxzar lamp left, please?")
-    expect(line.locator("mark")).to_have_text(["Q\u00fcxzar", "lamp"])
+    _search(page, "lamp quxzar hafenstrasse", line)
+    expect(line).to_have_text(f"Customer: {words}")
+    expect(line.locator("mark")).to_have_text(["Q\u00fcxzar", "lamp", "Hafenstra\u00dfe"])
     line.click()
 
-    page.wait_for_url(f"**/{session_id}/change/?find=lamp%20quxzar")
-    expect(page.locator(".va-find output")).to_have_text("1 of 1")
-    expect(page.locator(".is-here")).to_have_text("Is there a Q\u00fcxzar lamp left, please?")
+    page.wait_for_url(f"**/{session_id}/change/?find=lamp%20quxzar%20hafenstrasse")
+    expect(page.locator(".va-find output")).to_have_text("1 of 2")
+    expect(page.locator(".is-here")).to_have_text(words)
     expect(page.locator(".is-here")).to_be_in_viewport()
-    assert page.evaluate("[...CSS.highlights.get('va-found')].map(String)") == ["lamp", "Q\u00fcxzar"]
+    marked = page.evaluate("[...CSS.highlights.get('va-found')].map(String)")
+    assert marked[:3] == ["lamp", "Q\u00fcxzar", "Hafenstra\u00dfe"]
+    # The page's own words are none of the conversation's.
+    page.get_by_label("Find in the conversation").fill("expand")
+    expect(page.locator(".va-find output")).to_have_text("not found")
 
 
 def test_what_was_said_in_a_chat_is_opened(product: Product, page: Page) -> None:
