@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from sessions_app.models import Chat, Session
-from sessions_app.search.readings import Reading, narrow
+from sessions_app.search.readings import Reading, both, narrow
 from sessions_app.search.words import (
     SHORTEST_PART,
     in_words_of_chat,
@@ -35,7 +35,10 @@ _DIALLED_AT_HOME = re.compile(r"\(\s*0\s*\)")
 def search_sessions(sessions: QuerySet[Session], text: str) -> QuerySet[Session]:
     """Return the sessions that the text of the search box means."""
     text = text.strip()
-    numbers = [sessions_with_number(text)] if number_parts(text) else []
+    words, number = split_number(text)
+    numbers = [sessions_with_number(number)] if number else []
+    if words and number:
+        numbers = [both(Session, session_words(words, names_too=True), *numbers)]
     ids = [Reading(_ids(Session, condition), condition) for condition in _ids_beginning(text)]
     return narrow(sessions, [session_words(text, names_too=True), *numbers, *ids])
 
@@ -63,6 +66,17 @@ def sessions_with_number(text: str) -> Reading:
     """Return what number_parts(text), which must be some, find as parts of customers' numbers."""
     contains = (Q(customer_digits__contains=part) for part in number_parts(text))
     return Reading(_ids(Session, Q(customer_digits__in=numbers_meant(text))), reduce(or_, contains))
+
+
+def split_number(text: str) -> tuple[str, str]:
+    """Return the words of a text and the part of a number among them, '' where there are not three digits of one."""
+    if number_parts(text):
+        return "", text
+    tokens = text.split()
+    number = " ".join(token for token in tokens if digits_in(token))
+    if not number_parts(number):
+        return text, ""
+    return " ".join(token for token in tokens if not digits_in(token)), number
 
 
 def _ids(model: type[Session | Chat], condition: Q) -> QuerySet[Any, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sessions_app.search.box import SHORTEST_ID_PART, number_parts
+from sessions_app.search.box import SHORTEST_ID_PART, number_parts, split_number
 from sessions_app.vapi.words import placed_words, words_of
 
 # Numbers as people write them: +49 (151) 23-45.
@@ -23,16 +23,22 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Sought:
-    """What a search looks for: words, the last one as a beginning; a part of a number; the beginning of an id."""
+    """What a search looks for: words, the last one as a beginning; a part of a number; the beginning of an id.
+
+    `beside_number` are the words without the digits of the number.
+    """
 
     text: str
     words: tuple[str, ...]
+    beside_number: frozenset[str]
     number_parts: tuple[str, ...]
 
     @classmethod
     def of(cls, text: str) -> Sought:
         text = text.strip()
-        return cls(text, tuple(dict.fromkeys(words_of(text))), tuple(number_parts(text)))
+        beside, number = split_number(text)
+        words = tuple(dict.fromkeys(words_of(text)))
+        return cls(text, words, frozenset(words_of(beside)), tuple(number_parts(number)))
 
     def words_among(self, words: Iterable[str]) -> set[str]:
         """Return those that are looked for of which one of these folded words is one."""
@@ -48,10 +54,10 @@ class Sought:
         shown = list(texts)
         if len(self.text) >= SHORTEST_ID_PART and row_id.lower().startswith(self.text.lower()):
             return True
+        found = self.words_among(word for text in shown for word in words_of(text))
         if any(any(_number_places(text, self.number_parts)) for text in shown):
-            return True
-        held = (word for text in shown for word in words_of(text))
-        return bool(self.words) and len(self.words_among(held)) == len(self.words)
+            return found >= self.beside_number
+        return bool(self.words) and len(found) == len(self.words)
 
     def pieces(self, text: str) -> list[Piece]:
         """Return a text in parts: what was found in it, and what stands between. Nothing is lost."""

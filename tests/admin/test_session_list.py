@@ -66,6 +66,9 @@ def test_rows_show_who_what_and_how_much(editor_client: Client, three: None) -> 
     [
         ("?search=flickers", ["Ada Byron"]),
         ("?search=12345", ["Ada Byron"]),
+        ("?search=ada+12345", ["Ada Byron"]),
+        ("?search=flickers+0151+234", ["Ada Byron"]),
+        ("?search=bob+12345", []),
         ("?search=%2B49+151+2345", ["Ada Byron"]),
         ("?search=bob-2", ["bob@example.org"]),
         ("?status=completed", ["bob@example.org"]),

@@ -58,6 +58,8 @@ def many(organization: Organization) -> None:
         ("search", "000004D2-SESSION"),
         ("search", "0049 151 0001234"),
         ("search", "own1234x"),
+        ("search", "all 0001234"),
+        ("search", "own1234x 49151"),
         ("search", "own1234"),
         ("q", "all own1234x"),
         ("customer_number__contains", "0001234"),

@@ -35,6 +35,11 @@ def conversations(organization: Organization) -> None:
         ("search", "blue", {1, 2, 3, 5, 7, 9, 10}),
         ("search", "555", {1, 3, 5, 7, 9}),
         ("search", "session-1", {1, 10}),
+        ("search", "blue 555", {1, 3, 5, 7, 9}),
+        ("search", "0151 555 blu", {1, 3, 5, 7, 9}),
+        # The word in its chat, the number its customer's.
+        ("search", "blue 030 777", {2}),
+        ("search", "red 555", set()),
         ("customer_number__contains", "030 777", {0, 2, 4, 6, 8}),
         ("q", "green", set()),
     ],

@@ -27,6 +27,7 @@ def marked(text: str, asked: str) -> str:
         ("+1 212-555-0259", "212", "+1 [212]-555-0259"),
         ("+1 212-555-0259", "12 555", "+1 2[12-555]-0259"),
         ("+49 30 123456", "030 1234", "+49 [30 1234]56"),
+        ("Ada Byron · +1 212-555-0407", "ada 0407", "[Ada] Byron · +1 212-555-[0407]"),
         # Two numbers are not one.
         ("+1 212 · 555 apples", "2125", "+1 212 · 555 apples"),
         ("nothing", "router", "nothing"),
@@ -51,6 +52,10 @@ def test_nothing_is_lost(text: str, asked: str) -> None:
         ("lamp flickers", False),
         ("flickers", False),
         ("1512", True),
+        ("ada 1512", True),
+        ("lamp 512 34", True),
+        ("bob 1512", False),
+        ("ada 999", False),
         ("0f3c", True),
         ("0F3C-44", True),
         ("0f", False),
