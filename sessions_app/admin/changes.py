@@ -45,6 +45,8 @@ class Change:
     mine_value: object
     # What Vapi said of this field where it refused.
     refusal: str = ""
+    # What somebody chose who settles a conflict and is asked again: "theirs", "mine" or "value".
+    chosen: str = ""
 
     @property
     def base_parts(self) -> list[Part]:

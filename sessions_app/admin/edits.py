@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from sessions_app import tasks
-from sessions_app.admin.changes import FIELD_LABELS, list_changes
+from sessions_app.admin.changes import FIELD_LABELS, Change, list_changes
 from sessions_app.admin.filters import Choice, Control, date_range
 from sessions_app.admin.lists import Column, ListAdmin, as_pk
 from sessions_app.admin.pretty import pretty_json
@@ -137,7 +137,7 @@ class EditAdmin(ListAdmin):
             "edit": edit,
             "session": session,
             "customer": present_customer(session) if session else None,
-            "changes": list_changes(edit),
+            "changes": [_as_typed(request, change) for change in list_changes(edit)],
             "standing": describe_standing(edit, fields_apart=True),
             "history": list(edit.transitions.order_by("happened_at", "pk")[:_MOST_TRANSITIONS]),
             "method": method,
@@ -234,6 +234,12 @@ def may_decide(who: AbstractBaseUser | AnonymousUser, edit: Edit) -> bool:
     right = {EditKind.MESSAGES: "edit_messages", EditKind.DELETE: "delete_at_vapi"}.get(EditKind(edit.kind))
     wanted = ["sessions_app.edit_session", *([f"sessions_app.{right}"] if right else [])]
     return all(who.has_perm(permission) for permission in wanted)  # type: ignore[union-attr]  # people have permissions
+
+
+def _as_typed(request: HttpRequest, change: Change) -> Change:
+    """Return a change as the form has it that was not taken: nothing that was typed is lost."""
+    chosen, typed = (request.POST.get(f"{part}-{change.field}", "") for part in ("field", "value"))
+    return replace(change, chosen=chosen, mine_value=typed if chosen == "value" else change.mine_value)
 
 
 def _choice(request: HttpRequest, field: str) -> object:

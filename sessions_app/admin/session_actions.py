@@ -97,12 +97,22 @@ def complete_view(request: HttpRequest, session: Session) -> HttpResponse:
 
 
 def extend_view(request: HttpRequest, session: Session) -> HttpResponse:
-    return _correct(request, ExtendForm(request.POST, session=session), _extended)
+    form = ExtendForm(request.POST, session=session)
+    if form.is_valid() and _is_beyond(form):
+        messages.info(request, "It may last for 30 days, which is the most that Vapi takes.")
+    return _correct(request, form, _extended)
+
+
+def _is_beyond(form: _Carried) -> bool:
+    return _seconds(form) + int(form.cleaned_data["extend"]) > MOST_SECONDS
+
+
+def _seconds(form: _Carried) -> int:
+    return int(form.cleaned_data["base"].get("expirationSeconds") or DEFAULT_EXPIRATION_SECONDS)
 
 
 def _extended(form: _Carried) -> dict[str, object]:
-    seconds = form.cleaned_data["base"].get("expirationSeconds") or DEFAULT_EXPIRATION_SECONDS
-    return {"expirationSeconds": min(seconds + int(form.cleaned_data["extend"]), MOST_SECONDS)}
+    return {"expirationSeconds": min(_seconds(form) + int(form.cleaned_data["extend"]), MOST_SECONDS)}
 
 
 def _correct(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -72,6 +74,16 @@ def test_take_theirs_keeps_what_did_not_collide(editor_client: Client, conflict:
 def test_a_field_left_open_is_told(editor_client: Client, conflict: Edit) -> None:
     page = editor_client.post(f"{URL}{conflict.pk}/resolve/", {}).content.decode()
     assert "va-notice--error" in page
+    assert Edit.objects.get().state == EditState.CONFLICT
+
+
+def test_a_value_that_is_refused_stands_there_to_be_mended(editor_client: Client, conflict: Edit) -> None:
+    asked = {"field-name": "value", "value-name": "x" * 41}
+    page = editor_client.post(f"{URL}{conflict.pk}/resolve/", asked).content.decode()
+    assert "va-notice--error" in page
+    assert f'value="{"x" * 41}"' in page
+    assert len(re.findall(r'value="value"\s+checked', page)) == 1
+    assert len(re.findall(r"\schecked", page)) == 1
     assert Edit.objects.get().state == EditState.CONFLICT
 
 

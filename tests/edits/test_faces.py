@@ -55,6 +55,18 @@ def test_complete_and_extend(editor_client: Client, page: str, remote: Remote) -
     assert Edit.objects.filter(state="applied", author__username="editor").count() == 2
 
 
+def test_extending_beyond_what_vapi_takes_says_so(editor_client: Client, page: str, queue: Queue) -> None:
+    queue(expirationSeconds=2_500_000)
+    push_due()
+    for stored in (2_592_000, 2_592_000):
+        answer = editor_client.post(
+            f"{page}/extend/", {**actions(editor_client, page), "extend": "604800"}, follow=True
+        )
+        push_due()
+        assert "which is the most that Vapi takes" in answer.content.decode()
+        assert Session.objects.get().expiration_seconds == stored
+
+
 def test_extending_on_a_stale_page_sends_nothing(editor_client: Client, page: str, queue: Queue) -> None:
     stale = actions(editor_client, page)
     queue(expirationSeconds=600)
