@@ -18,7 +18,7 @@ from sessions_app.api.lists import (
     with_organization,
 )
 from sessions_app.api.permissions import reader_of
-from sessions_app.api.views import RestView, refuse_unknown, storable
+from sessions_app.api.views import RestView, refuse_unknown
 from sessions_app.models import Chat
 from sessions_app.models.access import Scope
 from sessions_app.models.runs import Stream
@@ -65,7 +65,7 @@ class ChatDetail(RestView):
         """One chat with its payload."""
         refuse_unknown(request.query_params, frozenset())
         rows = Chat.objects.visible_to(reader_of(request)).select_related("stored_payload")
-        chat = rows.filter(pk=storable(chat_id)).first()
+        chat = rows.filter(pk=chat_id).first()
         if chat is None:
             raise NotFound("There is no such chat here.")
         payload = getattr(chat, "stored_payload", None)

@@ -28,7 +28,7 @@ from sessions_app.api.past import parse_moment, past_session
 from sessions_app.api.permissions import may, reader_of
 from sessions_app.api.submissions import IDEMPOTENCY_KEY, making_of, object_of, organization_of, reason_of
 from sessions_app.api.upstream import vapi_answers
-from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased, storable
+from sessions_app.api.views import RestView, camel_case, refuse_unknown, snake_cased
 from sessions_app.edits.claims import lock_edits_of
 from sessions_app.edits.creations import queue_create
 from sessions_app.edits.deletions import queue_delete
@@ -196,7 +196,7 @@ class SessionRefetch(RestView):
     def post(self, request: Request, session_id: str) -> Response:
         """Fetch a session and its chats again from Vapi, also one that is not mirrored yet."""
         refuse_unknown(request.query_params, frozenset())
-        known = visible_session(request, storable(session_id))
+        known = visible_session(request, session_id)
         with vapi_answers():
             found = (
                 refetch_session(known.organization, session_id)
@@ -218,7 +218,7 @@ def visible_session(request: Request, session_id: str) -> Session | None:
 
 def session_of(request: Request, session_id: str) -> Session:
     """Return a session that the request may read; 404 otherwise."""
-    session = visible_session(request, storable(session_id))
+    session = visible_session(request, session_id)
     if session is None:
         raise NotFound("There is no such session here.")
     return session

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -110,13 +110,6 @@ def camel_case(name: str) -> str:
 def snake_cased(values: Mapping[str, object]) -> dict[str, object]:
     """Return values by Vapi's field names under ours."""
     return {snake_case(name): value for name, value in values.items()}
-
-
-def storable(text: str) -> str:
-    """Return the text of a path, where it may be looked up at all; 404 where no database holds such a text."""
-    if "\x00" in text:
-        raise NotFound
-    return text
 
 
 def refuse_unknown(given: Mapping[str, object], known: frozenset[str], *, kind: str = "parameter") -> None:
