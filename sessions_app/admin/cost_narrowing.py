@@ -1,8 +1,7 @@
-"""What the cost page is narrowed to, in words, and the addresses that narrow and widen it."""
+"""What the cost page is narrowed to, in words, and what of its period is not here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,6 +11,7 @@ from sessions_app.admin.names import read_names
 from sessions_app.costs.coverage import Coverage
 from sessions_app.costs.period import Period
 from sessions_app.costs.query import FILTERS, CostQuery
+from sessions_app.templatetags.vapiadmin import changed_query
 
 _TITLES = {
     "source": "Only",
@@ -59,20 +59,10 @@ def read_narrowed(request: HttpRequest, query: CostQuery) -> list[Narrowed]:
             ", ".join(
                 readers[name](value) if value and name in readers else value or "none" for value in values
             ),
-            narrowed_address(request, {name: ""}),
+            changed_query(request, {name: ""}),
         )
         for name, values in filters.items()
     ]
-
-
-def narrowed_address(request: HttpRequest, filters: Mapping[str, str]) -> str:
-    """Return the page's address with these filters set; '' takes one away."""
-    parameters = request.GET.copy()
-    for name, value in filters.items():
-        parameters.pop(name, None)
-        if value:
-            parameters[name] = value
-    return f"?{parameters.urlencode()}"
 
 
 def list_beginnings(coverage: Coverage, period: Period) -> list[Beginning]:

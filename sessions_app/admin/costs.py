@@ -15,7 +15,7 @@ from django.urls import URLPattern, path
 from sessions_app.admin.cost_changes import Comparison, Earlier
 from sessions_app.admin.cost_chart import describe_chart
 from sessions_app.admin.cost_figures import Figure, Lists, amount, count_of, number, places_for
-from sessions_app.admin.cost_narrowing import list_beginnings, narrowed_address, read_narrowed
+from sessions_app.admin.cost_narrowing import list_beginnings, read_narrowed
 from sessions_app.admin.cost_tables import assistant_table, day_table, kind_table, model_table
 from sessions_app.costs.coverage import Coverage, read_coverage
 from sessions_app.costs.export import iter_csv
@@ -31,6 +31,7 @@ from sessions_app.costs.report import (
     today_in,
 )
 from sessions_app.models.organizations import Organization
+from sessions_app.templatetags.vapiadmin import changed_query
 
 PERIODS = (
     ("last_7_days", "7 days"),
@@ -128,7 +129,7 @@ def _figures(
             summarize("assistant_id", "squad_id"),
             lists,
             comparison.of("assistant_id", "squad_id"),
-            partial(narrowed_address, request),
+            partial(changed_query, request),
         ),
         kind_table(summarize("kind", "analysis_type"), lists),
         model_table(summarize("provider", "model"), lists),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 
 from sessions_app.models import Organization, Session
 from sessions_app.search.box import number_parts, numbers_meant
@@ -11,11 +11,12 @@ _SHOWN = 3
 _NUMBERS = 100
 
 
-def similar_numbers(
-    who: AbstractBaseUser | AnonymousUser, organization: Organization, typed: str
-) -> list[str]:
-    """Return a few customers' numbers of which what was typed is a part. Two queries; none for what is no number."""
-    if not number_parts(typed):
+def similar_numbers(who: User | AnonymousUser, organization: Organization, typed: str) -> list[str]:
+    """Return a few customers' numbers of which what was typed is a part, to who may see customers.
+
+    Two queries; none for what is no number.
+    """
+    if not (number_parts(typed) and who.has_perm("sessions_app.view_session")):
         return []
     digits = list(numbers_meant(typed)[:_NUMBERS])
     sessions = Session.objects.visible_to(who).filter(organization=organization, customer_digits__in=digits)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from django import template
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -173,7 +173,12 @@ def hue(text: str) -> int:
 def query(context: template.RequestContext, **changes: object) -> str:
     """Return the page's query string with these parameters changed; None or '' drops one."""
     assert context.request is not None  # noqa: S101 - pages are rendered with a request
-    parameters: QueryDict = context.request.GET.copy()
+    return changed_query(context.request, changes)
+
+
+def changed_query(request: HttpRequest, changes: Mapping[str, object]) -> str:
+    """Return the request's query string with these parameters changed; None or '' drops one."""
+    parameters: QueryDict = request.GET.copy()
     for name, value in changes.items():
         if value in (None, ""):
             parameters.pop(name, None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -154,3 +154,15 @@ def test_a_hold_that_holds_nothing_says_so(
     assert f"This holds nothing yet. {words}" in html.unescape(page)
     assert "Held from now on" not in page
     assert LegalHold.objects.count() == 1
+
+
+def test_who_may_hold_and_see_no_customers_is_told_of_no_number(
+    stranger: User, sign_in: Callable[[User], Client], organization: Organization
+) -> None:
+    mirror_session(organization, customer=ADA)
+    rights = ("add_legalhold", "view_legalhold", "hold_sessions")
+    stranger.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    form = asked(organization, by="number", value="0151 999 88877")
+    page = sign_in(stranger).post(f"{LIST}add/", form, follow=True).content.decode()
+    assert "This holds nothing yet." in page
+    assert ADA["number"] not in page

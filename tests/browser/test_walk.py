@@ -271,6 +271,14 @@ def test_a_number_that_was_searched_is_not_looked_for_in_the_words(product: Prod
     expect(page.get_by_label("Find in the conversation")).to_have_value("")
 
 
+def test_what_is_said_after_a_tool_was_called_can_be_corrected(product: Product, page: Page) -> None:
+    session_id, _, _ = a_customer(product, 3)
+    sign_in(page, product, "admin")
+    page.goto(f"/admin/sessions_app/session/{session_id}/change/")
+    said = page.locator(".va-turn--continued:has(> .va-turn__body > .va-bubble)").first
+    expect(said.get_by_role("link", name="Correct")).to_be_visible()
+
+
 def test_keys_lead_through_lists_and_conversations(product: Product, page: Page) -> None:
     sign_in(page, product, "support")
     page.goto("/admin/sessions_app/session/?failed_tools=true")

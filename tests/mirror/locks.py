@@ -4,8 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 from django.db import connection
+
+from sessions_app.costs.rollup import add_sums
+from sessions_app.mirror import writer
+
+
+def beside_the_next_write(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> threading.Thread:
+    """Let `work` begin, on a connection of its own, when the next write is about to commit, and wait for it."""
+
+    def run() -> None:
+        work()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+
+    def begin(*args: Any) -> None:
+        monkeypatch.undo()
+        thread.start()
+        wait_until_it_waits(thread)
+        add_sums(*args)
+
+    monkeypatch.setattr(writer, "add_sums", begin)
+    return thread
 
 
 def wait_until_it_waits(thread: threading.Thread) -> None:

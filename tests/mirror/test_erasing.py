@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +15,7 @@ from django.db import connection
 from django.db.models import Q, Sum
 from django.utils import timezone
 
-from sessions_app.costs.rollup import add_sums
-from sessions_app.mirror import erasing, writer
+from sessions_app.mirror import erasing
 from sessions_app.mirror.erasing import due_erasures, request_erasure, run_erasure
 from sessions_app.mirror.forgetting import forget_rows, forgotten_among
 from sessions_app.mirror.holds import set_hold
@@ -44,7 +42,7 @@ from sessions_app.models.runs import Stream
 from sessions_app.webhooks.inbox import digest_of, store_message
 from sessions_app.webhooks.messages import read_message
 from tests.admin.rows import mirror_chat, mirror_session
-from tests.mirror.locks import wait_until_it_waits
+from tests.mirror.locks import beside_the_next_write
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -231,22 +229,9 @@ def test_a_chat_that_is_being_stored_while_its_session_goes_is_erased_too(
 ) -> None:
     """The chat is written and not committed yet when the session goes: the erasure waits for it."""
     mirror_session(organization, "theirs", customer={"number": NUMBER})
-    threads: list[threading.Thread] = []
-
-    def erase_meanwhile() -> None:
-        erase(organization)
-        connection.close()
-
-    def begin_to_erase(*args: Any) -> None:
-        monkeypatch.undo()
-        threads.append(threading.Thread(target=erase_meanwhile))
-        threads[0].start()
-        wait_until_it_waits(threads[0])
-        add_sums(*args)
-
-    monkeypatch.setattr(writer, "add_sums", begin_to_erase)
+    beside = beside_the_next_write(monkeypatch, lambda: erase(organization))
     mirror_chat(organization, "late", sessionId="theirs", input=WORD)
-    threads[0].join()
+    beside.join()
 
     assert not Session.objects.exists()
     assert not Chat.objects.exists()

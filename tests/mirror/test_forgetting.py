@@ -12,8 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
-from sessions_app.costs.rollup import add_sums
-from sessions_app.mirror import forgetting, writer
+from sessions_app.mirror import forgetting
 from sessions_app.mirror.forgetting import digest_of, forget_rows, forgotten_among, prune_retained
 from sessions_app.mirror.holds import set_hold
 from sessions_app.mirror.quarantine import quarantine
@@ -41,7 +40,7 @@ from sessions_app.search.words import matching_session_ids
 from sessions_app.vapi.payloads import SessionRecord
 from tests.admin.rows import mirror_chat, mirror_session
 from tests.mirror.conftest import NOON
-from tests.mirror.locks import wait_until_it_waits
+from tests.mirror.locks import beside_the_next_write, wait_until_it_waits
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -176,22 +175,9 @@ def test_a_session_that_is_being_written_when_pruning_comes_to_it_stays(
     """Pruning waits for the row, and finds it young."""
     keep(organization, **{age: 10})
     write(organization, record("goes on"))
-    threads: list[threading.Thread] = []
-
-    def prune() -> None:
-        prune_retained()
-        connection.close()
-
-    def begin_to_prune(*args: Any) -> None:
-        monkeypatch.undo()
-        threads.append(threading.Thread(target=prune))
-        threads[0].start()
-        wait_until_it_waits(threads[0])
-        add_sums(*args)
-
-    monkeypatch.setattr(writer, "add_sums", begin_to_prune)
+    beside = beside_the_next_write(monkeypatch, prune_retained)
     write(organization, record("goes on", updatedAt=timezone.now().isoformat()))
-    threads[0].join()
+    beside.join()
 
     assert Session.objects.filter(pk="goes on", stored_payload__isnull=False).exists()
     assert set(matching_session_ids("words")) == {"goes on"}
@@ -206,22 +192,11 @@ def test_a_number_is_found_whose_old_session_is_pruned_while_a_new_one_is_writte
     organization: Organization, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(organization, record("old", customer=ANN))
-    threads: list[threading.Thread] = []
-
-    def prune() -> None:
-        forget_rows(organization, SESSIONS, ["old"], ForgottenReason.PRUNED)
-        connection.close()
-
-    def begin_to_prune(*args: Any) -> None:
-        monkeypatch.undo()
-        threads.append(threading.Thread(target=prune))
-        threads[0].start()
-        wait_until_it_waits(threads[0])
-        add_sums(*args)
-
-    monkeypatch.setattr(writer, "add_sums", begin_to_prune)
+    beside = beside_the_next_write(
+        monkeypatch, lambda: forget_rows(organization, SESSIONS, ["old"], ForgottenReason.PRUNED)
+    )
     write(organization, record("new", customer=ANN))
-    threads[0].join()
+    beside.join()
 
     assert [found.pk for found in search_sessions(Session.objects.all(), "99988877")] == ["new"]
 
